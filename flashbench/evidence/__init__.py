@@ -1,0 +1,1 @@
+"""What a trial leaves on disk: the only input of the report step."""

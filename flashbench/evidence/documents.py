@@ -1,0 +1,209 @@
+"""The JSON documents of a trial, as validated models. Field names here are the file format."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from flashbench.vocabulary import Tier, Validity, Verdict
+
+SCHEMA_VERSION = 1
+
+TRIAL = "trial.json"
+STOCK = "stock.json"
+LEDGER = "ledger.parquet"
+STATED_LEDGER = "ledger-stated.parquet"
+FAULTS = "faults.jsonl"
+MANIFEST = "manifest.json"
+VERDICT = "verdict.json"
+DRAIN_WORKER = "drain"  # the label under which the drain's tries are recorded
+
+
+class Document(BaseModel):
+    """Base of every document: unknown keys are refused, instances do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def to_json(self) -> str:
+        """Indented JSON with a final newline."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Parse and validate; pydantic.ValidationError names what is wrong."""
+        return cls.model_validate_json(text)
+
+
+class SaleItem(Document):
+    """One SKU of a sale. ``price`` is in the currency's minor unit."""
+
+    sku: str
+    stock: Annotated[int, Field(ge=0)]
+    price: Annotated[int, Field(ge=0)] = 100
+
+
+class SaleSpec(Document):
+    """What a sale is made of. ``per_user_limit`` 0 means no limit."""
+
+    strategy: str
+    items: tuple[SaleItem, ...]
+    per_user_limit: Annotated[int, Field(ge=0)] = 0
+
+
+class CounterDeclaration(Document):
+    """Where a strategy keeps its stock counter in Redis, so that the harness can read it by itself.
+
+    ``key`` is a template with ``{sale_id}`` and ``{sku}``; the key is a hash with these two fields
+    (``held_field`` may be null), or a plain string if ``remaining_field`` is null.
+    """
+
+    key: str
+    remaining_field: str | None = None
+    held_field: str | None = None
+
+
+class WorkerClosing(Document):
+    """``worker-<label>.closed.json``: a load worker's last word about its own files."""
+
+    worker: str
+    tries: int
+    reads: int
+    tries_sha256: str
+    reads_sha256: str
+    cut_off: int  # tries in flight when the drain limit passed, recorded as unknown
+    peak_in_flight: int
+    loop_lag_p99_ms: float
+    loop_lag_max_ms: float
+    cpu_share: float  # of one core, over the load
+    problems: tuple[str, ...] = ()
+
+
+class Moments(Document):
+    """The stations of a trial in CLOCK_MONOTONIC nanoseconds, and one anchor to the calendar."""
+
+    opened_ns: int
+    released_ns: int | None = None  # the barrier; null if the load never started
+    load_ended_ns: int | None = None
+    drain_started_ns: int | None = None
+    drain_ended_ns: int | None = None
+    collected_ns: int | None = None
+    anchor_monotonic_ns: int
+    anchor_unix_ns: int
+
+
+class Quiescence(Document):
+    """Whether the system came to rest before it was read, and how that was established."""
+
+    reached: bool
+    waited_s: float
+    snapshots_apart_s: float
+    reason: str = ""  # what was still moving
+
+
+class Cost(Document):
+    """What the stores did for the load phase; null where the harness could not read the store."""
+
+    postgres_statements: int | None = None
+    postgres_commits: int | None = None
+    postgres_rollbacks: int | None = None
+    redis_commands: int | None = None
+
+
+class TrialDocument(Document):
+    """``trial.json``. ``problems`` are sentences that bar a PASS; each was true when it was written."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    trial: str  # the folder's name
+    suite: str | None = None
+    strategy: str  # a registered name
+    strategy_source: str | None = None  # how it was named, if by path
+    control: bool = False
+    scenario: str
+    parameters: dict[str, Any]
+    fault: str | None = None
+    seed: int
+    expectation: str = "pass"
+    sale_id: str | None = None  # null if the sale could not be opened
+    sale: SaleSpec
+    counter: CounterDeclaration | None = None
+    workers: tuple[str, ...]  # labels expected to have left a closing, the drain's not among them
+    closings: tuple[WorkerClosing, ...] = ()
+    moments: Moments
+    quiescence: Quiescence | None = None
+    cost: Cost = Cost()
+    ledger_source: Literal["postgres", "target", "none"] = "none"
+    interrupted: bool = False
+    fingerprint: dict[str, dict[str, Any]] = {}
+    problems: tuple[str, ...] = ()
+
+
+class StoreReading(Document):
+    """One SKU as the stores have it. Null where a store has, or declares, nothing."""
+
+    sku: str
+    initial: int
+    sold: int
+    postgres_remaining: int | None
+    redis_remaining: int | None = None
+    redis_held: int | None = None
+
+
+class StockSnapshot(Document):
+    """All SKUs at one moment. ``source`` says who read them."""
+
+    at_ns: int
+    source: Literal["stores", "target"]
+    items: tuple[StoreReading, ...]
+
+
+class StockDocument(Document):
+    """``stock.json``: every snapshot in time order; the last one of each source is the final state."""
+
+    snapshots: tuple[StockSnapshot, ...]
+
+
+class FileEntry(Document):
+    """One file of the manifest."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int | None = None
+
+
+class ManifestDocument(Document):
+    """``manifest.json``: every file of the trial but itself and ``verdict.json``."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    files: tuple[FileEntry, ...]
+
+
+class FindingDocument(Document):
+    """What one invariant's check found."""
+
+    invariant: str
+    title: str
+    status: Literal["held", "broken", "undecided"]
+    sentence: str
+    numbers: dict[str, int | float | str | None] = {}
+    tries: tuple[dict[str, Any], ...] = ()  # the offending tries, at most a handful
+    rows: tuple[dict[str, Any], ...] = ()  # the offending ledger rows
+    offending: int = 0  # how many there are in all
+
+
+class VerdictDocument(Document):
+    """``verdict.json``: derived, so never part of the manifest."""
+
+    trial: str
+    strategy: str
+    control: bool
+    expectation: str
+    verdict: Verdict
+    validity: Validity
+    tier: Tier
+    met: bool  # the expectation was met: PASS for `pass`, FAIL by that invariant for `fail:I…`
+    findings: tuple[FindingDocument, ...]
+    reasons: tuple[str, ...] = ()  # why UNPROVEN
+    invalid_reasons: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()  # each identity with its numbers, as printed

@@ -1,0 +1,1 @@
+"""Evidence in, verdict and pictures out. Pure: opens no socket, starts no server."""

@@ -1,0 +1,1 @@
+"""Ways to deduct stock, a folder each, behind one protocol."""
