@@ -113,7 +113,7 @@ class Cost(Document):
 class TrialDocument(Document):
     """``trial.json``. ``problems`` are sentences that bar a PASS; each was true when it was written."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     trial: str  # the folder's name
     suite: str | None = None
     strategy: str  # a registered name
@@ -175,7 +175,7 @@ class FileEntry(Document):
 class ManifestDocument(Document):
     """``manifest.json``: every file of the trial but itself and ``verdict.json``."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     files: tuple[FileEntry, ...]
 
 
