@@ -131,13 +131,19 @@ class Ledger(Protocol):
     """The durable record of sales in Postgres."""
 
     async def commit(self, purchase: Purchase) -> Result:
-        """The guarded transaction: stock row lock, key, limit, stock, update, insert, commit. May raise KeyReusedError."""
+        """The guarded transaction: lock the stock row, key, limit, stock, update, insert, commit.
+
+        May raise KeyReusedError.
+        """
 
     async def commit_fenced(self, purchase: Purchase, fence: int) -> Result | Fenced:
         """The same, refused unless ``fence`` is greater than the row's stored fence, which it then replaces."""
 
     async def find(self, sale: Sale, key: str) -> tuple[Purchase, Sold] | None:
-        """The order made with ``key``, as a replay, with what was bought. Look-ups of one loop turn share a statement."""
+        """The order made with ``key``, as a replay, with what was bought.
+
+        Look-ups of one loop turn share a statement.
+        """
 
     async def stock_rows(self, sale: Sale, skus: Sequence[str] | None = None) -> list[StockRow]:
         """Fresh rows, all SKUs of the sale unless named; raises DatabaseAwayError if Postgres does not answer."""
