@@ -1,0 +1,109 @@
+"""The target app as real uvicorn worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from flashbench.catalogue import ROOT
+from flashbench.services.child import Child, StartFailedError, free_port, wait_until
+from flashbench.services.model import StackRequest
+from flashbench.services.unprivileged import dies_with_parent
+
+READY_LIMIT_S = 30
+HEALTHCHECK_LIMIT_S = 120  # longer than any fault: uvicorn kills a worker that is silent for so long
+
+
+class PluginRefusedError(Exception):
+    """The app runs, but will not be ready: its own sentence says why."""
+
+
+def start_app(
+    request: StackRequest,
+    *,
+    database_url: str,
+    redis_url: str,
+    admin_token: str,
+    metrics: Path,
+    logs: Path,
+    check: Callable[[], None],
+) -> tuple[Child, str]:
+    """Start the workers and wait until each has said that it is ready. Returns the child and the base URL."""
+    port = request.app_port or free_port()
+    if request.app_port and not _port_is_free(request.app_port):
+        raise PluginRefusedError(
+            f"port {request.app_port} is in use: name another with --port, or 0 for any that is free."
+        )
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("TARGET_APP_")},
+        "TARGET_APP_DATABASE_URL": database_url,
+        "TARGET_APP_REDIS_URL": redis_url,
+        "TARGET_APP_ADMIN_TOKEN": admin_token,
+        "TARGET_APP_STRATEGIES": json.dumps(request.plugins),
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        **request.app_environment,
+    }
+    app = Child(
+        "the app",
+        [
+            *(sys.executable, "-m", "uvicorn", "target_app.app:create_app", "--factory"),
+            *("--host", "127.0.0.1", "--port", str(port), "--workers", str(request.app_workers)),
+            *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+            *("--timeout-worker-healthcheck", str(HEALTHCHECK_LIMIT_S), "--timeout-graceful-shutdown", "3"),
+            *("--backlog", "4096", "--app-dir", str(ROOT)),
+        ],
+        log=logs / "app.log",
+        before_exec=dies_with_parent(signal.SIGTERM),
+        stop_signals=[(signal.SIGTERM, 8.0)],
+        environment=environment,
+        working_directory=logs,
+    )
+    base_url = f"http://127.0.0.1:{port}"
+    ready: set[int] = set()
+
+    def all_ready() -> bool:
+        app.expect_running()
+        for _ in range(2 * request.app_workers):  # each is a new connection, so any worker may take it
+            ready.update(_ready_worker(base_url))
+        return len(ready) >= request.app_workers
+
+    try:
+        wait_until(all_ready, check, limit_s=READY_LIMIT_S, what=f"the app's workers to be ready:\n{app.tail()}")
+    except StartFailedError as failure:
+        app.stop()
+        raise StartFailedError(f"{failure}\n{app.tail()}") from None
+    except BaseException:
+        app.stop()
+        raise
+    return app, base_url
+
+
+def _ready_worker(base_url: str) -> set[int]:
+    """The worker that answered, if it is ready; PluginRefusedError if it never will be."""
+    try:
+        with urlopen(Request(f"{base_url}/readyz"), timeout=5) as answer:
+            return {int(json.load(answer)["worker"])}
+    except HTTPError as error:
+        problem = json.load(error)
+        if problem.get("permanent"):
+            raise PluginRefusedError(str(problem["detail"])) from None
+        return set()
+    except (URLError, OSError):
+        return set()
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
