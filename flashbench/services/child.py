@@ -1,4 +1,4 @@
-"""One child process of the supervisor: started with its output in a file, waited for, stopped, and never left behind."""
+"""One child of the supervisor: its output in a file, waited for, stopped, and never left behind."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Child:
                 env=dict(environment) if environment is not None else None,
                 cwd=working_directory,
                 process_group=0,
-                preexec_fn=before_exec,  # noqa: PLW1509 - the supervisor has one thread
+                preexec_fn=before_exec,
             )
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
