@@ -72,6 +72,7 @@ class Postgres:
         self.locks: dict[Resource, Transaction] = {}
         self.waiters: dict[Resource, list[Task]] = {}
         self.open: list[Transaction] = []
+        self.late_commits = 0  # commits that came after their client had given up
 
     def begin(self, request: Request, fence: int | None = None) -> Transaction:
         """Open a transaction for the current task."""
@@ -126,13 +127,14 @@ class Postgres:
         transaction.state = State.COMMITTING
         try:
             yield SOON
+            if self.world.chance(self.world.faults.commit):
+                self.lose_sight_of(transaction)
+                yield self.world.now_ms + self.world.between(0, 200)
+                raise CommitInDoubt
         except Cancelled:
-            self.lose_sight_of(transaction)
+            if transaction.state is State.COMMITTING:
+                self.lose_sight_of(transaction)
             raise CancelledInCommit from None
-        if self.world.chance(self.world.faults.commit):
-            self.lose_sight_of(transaction)
-            yield self.world.now_ms + self.world.between(0, 200)
-            raise CommitInDoubt
         self.apply(transaction)
 
     def lose_sight_of(self, transaction: Transaction) -> None:
@@ -150,6 +152,7 @@ class Postgres:
 
     def _end_later(self, transaction: Transaction) -> Steps[None]:
         if self.world.random() < 0.6:
+            self.late_commits += 1
             self.apply(transaction)
         else:
             self.roll_back(transaction)
@@ -159,6 +162,7 @@ class Postgres:
     def apply(self, transaction: Transaction) -> None:
         """The moment at which a transaction's writes become visible."""
         request = transaction.request
+        assert transaction.state is not State.OVER
         if transaction.stock is not None:
             self.stock[request.sku] = transaction.stock
         if transaction.bought is not None:

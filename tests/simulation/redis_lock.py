@@ -208,8 +208,9 @@ class RedisLock:
             lock = self.redis.data.lock_of(sku)  # its remaining lease comes with the answer
             assert task is not None
             self.waiters[sku].append(task)
-            yield min(gives_up_ms, lock.lease_ends_ms if lock is not None else self.world.now_ms)
-            self.world.check_wait(self.world.now_ms - started_ms, WAIT_LIMIT_MS)
+            wakes_ms = min(gives_up_ms, lock.lease_ends_ms if lock is not None else self.world.now_ms)
+            self.world.check_wait(wakes_ms - started_ms, WAIT_LIMIT_MS)
+            yield wakes_ms
 
     def _raise_counter(self, request: Request, grip: Grip, fence: int) -> Steps[int]:
         task = self.world.current
