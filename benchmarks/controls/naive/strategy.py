@@ -1,0 +1,34 @@
+"""Broken on purpose: read, compare, write, insert, each a statement of its own."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from target_app.strategies.protocol import Purchase, Result, Sold, SoldOut, Strategy
+
+
+class Naive(Strategy):
+    """Between its read and its write anyone else may have read the same stock: a lost update, and an oversell."""
+
+    name = "naive"
+    summary = "check-then-act in SQL under READ COMMITTED: read, compare, write what was read less what was bought"
+
+    async def buy(self, purchase: Purchase) -> Result:
+        sale_id = purchase.sale.sale_id
+        async with self.resources.database.connection() as connection:
+            remaining = await connection.fetchval(
+                "SELECT remaining FROM stock WHERE sale_id = $1 AND sku = $2", sale_id, purchase.sku
+            )
+            if remaining < purchase.quantity:
+                return SoldOut()
+            left = remaining - purchase.quantity
+            await connection.execute(
+                "UPDATE stock SET remaining = $3 WHERE sale_id = $1 AND sku = $2", sale_id, purchase.sku, left
+            )
+            order_id = uuid4()
+            await connection.execute(
+                "INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, remaining)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                *(order_id, sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key, left),
+            )
+        return Sold(order_id, left, None)

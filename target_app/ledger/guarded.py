@@ -1,0 +1,138 @@
+"""The guarded transaction: the only place where a reference strategy sells, and why none of them can oversell.
+
+The order of its steps is its safety. The stock row is locked first, so that everything after it sees what the last
+holder committed: a key looked up before the lock lets a twin be told ``sold_out`` while its order commits. The limit is
+counted after the stock row, in a row of the user's own, so that it holds across SKUs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from target_app.ledger.database import AWAY, BUSY, PostgresPool
+from target_app.strategies.protocol import (
+    DatabaseAwayError,
+    Fenced,
+    KeyReusedError,
+    Limited,
+    Purchase,
+    Result,
+    Sold,
+    SoldOut,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from target_app.ledger.database import Connection
+
+LOCK_STOCK = "SELECT remaining, fence FROM stock WHERE sale_id = $1 AND sku = $2 FOR UPDATE"
+FIND_KEY = (
+    "SELECT order_id, sku, quantity, user_id, remaining, seq FROM orders WHERE sale_id = $1 AND key = $2 AND guarded"
+)
+COUNT_TOWARDS_LIMIT = """
+    INSERT INTO buyers AS b (sale_id, user_id, bought) VALUES ($1, $2, $3)
+    ON CONFLICT (sale_id, user_id) DO UPDATE SET bought = b.bought + excluded.bought
+        WHERE b.bought + excluded.bought <= $4
+    RETURNING bought"""
+DEDUCT = """
+    UPDATE stock SET remaining = remaining - $3, seq = seq + 1, fence = coalesce($4, fence), guarded = true
+    WHERE sale_id = $1 AND sku = $2
+    RETURNING remaining, seq"""
+INSERT_ORDER = """
+    INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, remaining, seq, fence, guarded)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)"""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Whether COMMIT has been sent: before that nothing can have happened, after that nobody can say."""
+
+    committing: bool = False
+
+
+async def sell(database: PostgresPool, purchase: Purchase, fence: int | None, *, limit_s: float) -> Result | Fenced:
+    """Run the guarded transaction once, in at most ``limit_s`` after a connection was free.
+
+    A refusal rolls back, which costs no flush to disk. An error or time-out once COMMIT was sent is ``unknown``.
+    KeyReusedError if the key belongs to another purchase. Cancellation leaves no transaction open.
+    """
+    progress = _Progress()
+    try:
+        async with database.connection() as connection, asyncio.timeout(limit_s):
+            return await _transact(connection, purchase, fence, progress)
+    except asyncpg.UniqueViolationError as error:
+        # Only a purchase of another SKU can have used the key between our look-up and our insert.
+        raise KeyReusedError(purchase.key) from error
+    except DatabaseAwayError as error:
+        return Unavailable(str(error), no_effect=not progress.committing)
+    except (*BUSY, *AWAY) as error:
+        return Unavailable(f"the database is away or busy: {type(error).__name__}", no_effect=not progress.committing)
+
+
+async def _transact(
+    connection: Connection, purchase: Purchase, fence: int | None, progress: _Progress
+) -> Result | Fenced:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        decision = await _decide(connection, purchase, fence)
+        if not isinstance(decision, Sold) or decision.replayed:
+            await transaction.rollback()
+            return decision
+    except BaseException:
+        with contextlib.suppress(*AWAY, *BUSY):  # what went wrong first is what counts
+            if not connection.is_closed():
+                await transaction.rollback()
+        raise
+    progress.committing = True
+    await transaction.commit()
+    return decision
+
+
+async def _decide(connection: Connection, purchase: Purchase, fence: int | None) -> Result | Fenced:
+    sale_id, sku, quantity = purchase.sale.sale_id, purchase.sku, purchase.quantity
+    stock = await connection.fetchrow(LOCK_STOCK, sale_id, sku)
+    if stock is None:
+        raise LookupError(f"sale {sale_id} has no stock row for {sku!r}")
+    order = await connection.fetchrow(FIND_KEY, sale_id, purchase.key)
+    if order is not None:
+        return replay(order, purchase)
+    if purchase.sale.per_user_limit and not await _within_limit(connection, purchase):
+        return Limited()
+    if fence is not None and fence <= stock["fence"]:
+        return Fenced(stock["fence"])
+    if stock["remaining"] < quantity:
+        return SoldOut()
+    deducted = await connection.fetchrow(DEDUCT, sale_id, sku, quantity, fence)
+    if deducted is None:  # the row is locked and was there, so this is not "sold out"
+        raise LookupError(f"sale {sale_id} lost its stock row for {sku!r}")
+    order_id = uuid4()
+    remaining, seq = deducted["remaining"], deducted["seq"]
+    await connection.execute(
+        INSERT_ORDER, order_id, sale_id, sku, quantity, purchase.user_id, purchase.key, remaining, seq, fence
+    )
+    return Sold(order_id, remaining, seq)
+
+
+async def _within_limit(connection: Connection, purchase: Purchase) -> bool:
+    limit = purchase.sale.per_user_limit
+    if purchase.quantity > limit:
+        return False
+    counted = await connection.fetchval(
+        COUNT_TOWARDS_LIMIT, purchase.sale.sale_id, purchase.user_id, purchase.quantity, limit
+    )
+    return counted is not None
+
+
+def replay(order: asyncpg.Record, purchase: Purchase) -> Sold:
+    """The stored answer of the key; KeyReusedError if another purchase was made with it."""
+    if (order["sku"], order["quantity"], order["user_id"]) != (purchase.sku, purchase.quantity, purchase.user_id):
+        raise KeyReusedError(purchase.key)
+    order_id: UUID = order["order_id"]
+    return Sold(order_id, order["remaining"], order["seq"], replayed=True)

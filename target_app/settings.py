@@ -1,0 +1,53 @@
+"""Everything that can be set, from environment variables with the prefix TARGET_APP_."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from target_app.strategies.protocol import Limits
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Time limits nest: lock < statement < transaction < lease, so that nothing outlives what protects it."""
+
+    model_config = SettingsConfigDict(env_prefix="TARGET_APP_", frozen=True)
+
+    database_url: SecretStr
+    redis_url: SecretStr | None = None
+    admin_token: Annotated[SecretStr, Field(min_length=8)]
+    strategies: tuple[str, ...] = ()  # plug-ins, "/absolute/path.py:ClassName"
+
+    database_pool: Annotated[int, Field(ge=1)] = 16  # connections a worker
+    database_queue: Annotated[int, Field(ge=1)] = 1024  # waiting for one; more are shed
+    database_wait_s: Seconds = 1.5
+    lock_timeout_s: Seconds = 1.0
+    statement_timeout_s: Seconds = 1.5
+    transaction_timeout_s: Seconds = 2.0
+    lookup_timeout_s: Seconds = 1.0
+    in_flight_wait_s: Seconds = 2.0  # for the first request with the same key
+
+    redis_command_s: Seconds = 0.15
+    redis_connect_s: Seconds = 0.15
+
+    cache_ttl_s: Seconds = 1.0
+    cache_negative_ttl_s: Seconds = 0.5
+    cache_tombstone_ttl_s: Seconds = 2.0
+    cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15
+    cache_early_beta: Annotated[float, Field(ge=0)] = 1.0
+    cache_bypass_reads: Annotated[int, Field(ge=1)] = 4  # product reads at Postgres at once, a worker
+
+    @property
+    def limits(self) -> Limits:
+        """What strategies obey."""
+        return Limits(statement_timeout_s=self.statement_timeout_s)
+
+    @property
+    def longest_timer_s(self) -> float:
+        """After this long without a request nothing in the app can still change a store."""
+        limits = self.limits
+        return max(limits.lock_lease_s, limits.hold_lease_s, self.transaction_timeout_s)
