@@ -1,0 +1,183 @@
+"""The Locust user that buys: every request recorded, every answer read by the contract."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import gevent
+from locust import FastHttpUser
+from locust.contrib.fasthttp import ResponseContextManager
+from locust.env import Environment
+from locust.exception import StopUser
+
+from flashbench.load.shopping import random_stream, think_ns, user_number
+from flashbench.load.worker import LoadWorker
+from flashbench.target.contract import Headers, classify_product, classify_purchase, product_path, purchase_request
+from flashbench.target.protocol import Answer, ProductReading, PurchaseOrder
+from flashbench.trial.retries import pause_before_retry
+from flashbench.vocabulary import Outcome
+
+MOST_TRIES = 5  # of one attempt, so that what is unknown gets resolved
+
+_PLAIN = {"Accept-Encoding": "identity"}
+
+
+class Buyer(FastHttpUser):
+    """Base of the locustfiles' users: ``turn`` says when, ``purchase`` and ``browse`` do it.
+
+    ::
+
+        class FlashSaleBuyer(Buyer):
+            @task
+            def buy(self) -> None:
+                self.purchase(self.turn())
+    """
+
+    abstract = True
+    concurrency = 64  # Locust's 10 queue silently
+    max_retries = 0
+    network_timeout = 10.0
+    connection_timeout = 5.0
+
+    load: ClassVar[LoadWorker | None] = None  # this process's share of the trial that runs now
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        agent = self.client.client
+        # Every status is an answer: else Locust drops the body of a refusal that comes in a packet of its own.
+        vars(agent).update(
+            valid_response_codes=frozenset(range(100, 600)), redirect_response_codes=frozenset(), cookiejar=None
+        )
+        self._turns = 0
+        self._free_ns = 0
+
+    def on_start(self) -> None:
+        if Buyer.load is None:
+            return  # the sale could not be opened; the first turn ends the user (here, Locust would log a traceback)
+        self._load = Buyer.load
+        ordinal = self._load.enlist()
+        self.number = user_number(self._load.index, ordinal)
+        self.stream = random_stream(self._load.briefing.seed, self._load.index, ordinal)
+
+    @property
+    def read_share(self) -> float:
+        """The share of visits that only look."""
+        return self._load.briefing.read_share
+
+    def turn(self) -> int:
+        """Wait for this user's next turn and return the moment it was meant for; ends the user after its last.
+
+        The first turn is the barrier's release; the others come after a time to think.
+        """
+        if Buyer.load is None:
+            raise StopUser
+        briefing = self._load.briefing
+        if briefing.attempts and self._turns >= briefing.attempts:
+            self._load.dismiss()
+            raise StopUser
+        if self._turns == 0:
+            intended_ns = self._load.await_release()
+        else:
+            intended_ns = self._free_ns + think_ns(self.stream, briefing.think_ms)
+        if intended_ns is None or not self._load.sleep_until(intended_ns):
+            raise StopUser
+        self._turns += 1
+        return intended_ns
+
+    def purchase(self, intended_ns: int) -> Outcome:
+        """One attempt: a try, or two at once under one key, and retries with the same key until it is decided."""
+        load, briefing = self._load, self._load.briefing
+        sku = load.popularity.pick(self.stream)
+        twins = briefing.twin_share > 0 and self.stream.random() < briefing.twin_share
+        attempt, key = load.begin_attempt()
+        order = PurchaseOrder(briefing.sale_id, briefing.skus[sku], briefing.quantity, self.number, key)
+        try:
+            answer = (
+                self._twins(attempt, sku, order, intended_ns)
+                if twins
+                else self._try(attempt, 0, sku, order, intended_ns)
+            )
+            tries = 2 if twins else 1
+            while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES)) is not None:
+                again_ns = time.monotonic_ns() + int(pause_s * 1e9)
+                gevent.sleep(pause_s)
+                answer = self._try(attempt, tries, sku, order, again_ns)
+                tries += 1
+        finally:
+            load.end_attempt()
+            self._free_ns = time.monotonic_ns()
+        return answer.outcome
+
+    def browse(self, intended_ns: int) -> ProductReading:
+        """One look at a product, through the target's cache."""
+        load = self._load
+        sku = load.popularity.pick(self.stream)
+        path = product_path(load.briefing.sale_id, load.briefing.skus[sku])
+        invoked_ns = time.monotonic_ns()
+        reading, returned_ns = ProductReading(0), None
+        try:
+            with self.client.get(path, headers=_PLAIN, name="browse", catch_response=True) as response:
+                returned_ns = _answered(response)
+                if returned_ns is not None:
+                    reading = classify_product(response.status_code, _header(response), response.content)
+                if reading.status == 200:
+                    response.success()
+                else:
+                    response.failure(f"status {reading.status}")
+        finally:
+            load.keep_read(self.number, sku, (intended_ns, invoked_ns, returned_ns), reading)
+            self._free_ns = time.monotonic_ns()
+        return reading
+
+    def _twins(self, attempt: int, sku: int, order: PurchaseOrder, intended_ns: int) -> Answer:
+        other = gevent.spawn(self._try, attempt, 1, sku, order, intended_ns)
+        try:
+            answers: list[Answer] = [self._try(attempt, 0, sku, order, intended_ns), other.get()]
+        finally:
+            other.kill(block=False)
+        for outcome in (Outcome.SOLD, Outcome.UNKNOWN):
+            for answer in answers:
+                if answer.outcome is outcome:
+                    return answer
+        return answers[-1]
+
+    def _try(self, attempt: int, number: int, sku: int, order: PurchaseOrder, intended_ns: int) -> Answer:
+        """One request, recorded however it ends."""
+        request = purchase_request(order)
+        answer, returned_ns = Answer(Outcome.UNKNOWN), None
+        entry = self._load.sending(attempt, number, sku, order, intended_ns)
+        try:
+            with self.client.post(
+                request.path,
+                data=request.body.decode(),
+                headers={**request.headers, **_PLAIN},
+                name="buy",
+                catch_response=True,
+            ) as response:
+                returned_ns = _answered(response)
+                if returned_ns is not None:
+                    answer = classify_purchase(response.status_code, _header(response), response.content)
+                elif isinstance(response.request_meta["exception"], ConnectionRefusedError):
+                    answer = Answer(Outcome.FAILED)  # never sent
+                response.request_meta["name"] = f"buy: {answer.outcome}"
+                if answer.outcome.decided:
+                    response.success()
+                else:
+                    response.failure(f"{answer.outcome} (status {answer.status})")
+        finally:
+            self._load.keep(entry, answer, returned_ns)
+        return answer
+
+
+def _answered(response: ResponseContextManager) -> int | None:
+    """The present moment if a whole answer came, else None."""
+    if response.request_meta["exception"] is not None or not response.status_code:
+        return None
+    return time.monotonic_ns()
+
+
+def _header(response: ResponseContextManager) -> Headers:
+    """Looks up the response's headers."""
+    headers: Any = response.headers
+    return (headers or {}).get

@@ -1,0 +1,284 @@
+"""The life of a trial: open → load → settle → drain → collect → seal → judge. Plain synchronous code, written once.
+
+The load is a function that is given the open sale and returns when the load is over, so this runs under Locust as
+well as without it. Whatever goes wrong after the sale is open becomes a sentence among the trial's problems, which
+bars a PASS; the evidence that there is, is sealed and judged all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from flashbench.errors import UsageError
+from flashbench.evidence.apart import seal_apart
+from flashbench.evidence.documents import (
+    DRAIN_WORKER,
+    STOCK,
+    TRIAL,
+    Cost,
+    Moments,
+    Quiescence,
+    StockDocument,
+    StockSnapshot,
+    StoreReading,
+    TrialDocument,
+    VerdictDocument,
+    WorkerClosing,
+)
+from flashbench.evidence.recorder import Recorder
+from flashbench.target.http import TargetSilentError
+from flashbench.target.protocol import OpenedSale, Target
+from flashbench.trial.collect import LEDGER_ROWS, STATED_ROWS, read_closings, write_closing, write_ledger
+from flashbench.trial.drain import DrainLimits, drain
+from flashbench.trial.plan import TrialPlan
+from flashbench.trial.quiescence import wait_until_idle, wait_until_still
+from flashbench.trial.stores import StoreErrors, Stores, difference
+
+IDLE_WITHIN_S = 10.0  # purchases still in flight after the load
+STILL_WITHIN_S = 30.0  # beyond the longest timer
+
+
+class TrialTarget(Target, Protocol):
+    """A target that also says how much is in flight."""
+
+    def in_flight(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrial:
+    """What the load is given."""
+
+    plan: TrialPlan
+    folder: Path
+    sale_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOutcome:
+    """What the load says of itself. ``workers`` are the labels that must have left a closing."""
+
+    workers: tuple[str, ...]
+    released_ns: int | None
+    ended_ns: int
+    interrupted: bool = False
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """Where the evidence is and what it says; no verdict if it could not even be sealed or judged, ``problem`` why."""
+
+    folder: Path
+    verdict: VerdictDocument | None
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What a trial runs in. ``longest_timer_s`` is the target's; ``hurry`` says to cut short what can be."""
+
+    target: TrialTarget
+    stores: Stores | None
+    longest_timer_s: float
+    judge: Callable[[Path], VerdictDocument]
+    progress: Callable[[str], None] = lambda _: None
+    hurry: Callable[[], bool] = lambda: False
+    drain_limits: DrainLimits = field(default_factory=DrainLimits)
+
+
+def run_trial(
+    plan: TrialPlan, folder: Path, around: Surroundings, load: Callable[[OpenTrial], LoadOutcome]
+) -> TrialResult:
+    """Run one trial in ``folder``, which exists and is empty. UsageError if the sale can't be opened."""
+    sale = around.target.open(plan.sale)
+    if around.stores is not None and not around.stores.holds_sale(sale.sale_id):
+        raise UsageError("the database at --database-url is not the one that the target writes its sales to.")
+    life = _Life(plan, folder, around, sale)
+    try:
+        life.write_document()
+        life.load(load)
+        life.settle()
+        life.drain()
+        life.collect()
+        life.write_document()
+        around.progress("sealing and judging the evidence")
+        seal_apart(folder)
+    except UsageError as error:  # a full or vanished folder, as those who write to it tell it
+        return TrialResult(folder, None, str(error).rstrip("."))
+    except OSError as error:
+        return TrialResult(folder, None, f"the evidence could not be written to {folder} ({error.strerror or error})")
+    return TrialResult(folder, around.judge(folder))
+
+
+class _Life:
+    """The state that the stations of one trial share."""
+
+    def __init__(self, plan: TrialPlan, folder: Path, around: Surroundings, sale: OpenedSale) -> None:
+        self._plan, self._folder, self._around, self._sale = plan, folder, around, sale
+        self._skus = tuple(item.sku for item in plan.sale.items)
+        self._moments: dict[str, int] = {
+            "opened_ns": time.monotonic_ns(),
+            "anchor_monotonic_ns": time.monotonic_ns(),
+            "anchor_unix_ns": time.time_ns(),
+        }
+        self._outcome: LoadOutcome | None = None
+        self._cost = Cost()
+        self._quiescence: Quiescence | None = None
+        self._drain_closing: WorkerClosing | None = None
+        self._ledger_source: Literal["postgres", "target", "none"] = "none"
+        self._problems: list[str] = []
+        self._finished = False
+
+    def load(self, load: Callable[[OpenTrial], LoadOutcome]) -> None:
+        before = self._read_cost()
+        self._outcome = load(OpenTrial(self._plan, self._folder, self._sale.sale_id))
+        self._cost = difference(before, self._read_cost())
+        if self._outcome.released_ns is not None:
+            self._moments["released_ns"] = self._outcome.released_ns
+        self._moments["load_ended_ns"] = self._outcome.ended_ns
+        self._problems += self._outcome.problems
+
+    def settle(self) -> None:
+        """Nothing that the load started may still be under way when the drain begins."""
+        if self._around.hurry():
+            return
+        still_there = wait_until_idle(self._in_flight, IDLE_WITHIN_S)
+        if still_there:
+            self._problems.append(f"after the load, {'; '.join(still_there)}")
+
+    def drain(self) -> None:
+        self._around.progress("draining what is left, with fresh buyers")
+        self._moments["drain_started_ns"] = time.monotonic_ns()
+        recorder = Recorder(self._folder, DRAIN_WORKER)
+        result = drain(
+            self._around.target,
+            self._sale.sale_id,
+            self._plan.sale,
+            self._plan.quantity,
+            recorder,
+            seed=self._plan.seed,
+            limits=self._around.drain_limits,
+            progress=self._around.progress,
+            hurry=self._around.hurry,
+        )
+        totals = recorder.close()
+        self._moments["drain_ended_ns"] = time.monotonic_ns()
+        self._problems += result.problems
+        write_closing(
+            self._folder,
+            WorkerClosing(
+                worker=DRAIN_WORKER,
+                tries=totals.tries,
+                reads=totals.reads,
+                tries_sha256=totals.tries_sha256,
+                reads_sha256=totals.reads_sha256,
+                cut_off=0,
+                peak_in_flight=self._around.drain_limits.parallel,
+                loop_lag_p99_ms=0.0,
+                loop_lag_max_ms=0.0,
+                cpu_share=0.0,
+            ),
+        )
+
+    def collect(self) -> None:
+        """Wait for rest, then read the final state: the stores by ourselves, and what the target says of them."""
+        self._around.progress("waiting until the stores are at rest, then reading them")
+        snapshots: list[StockSnapshot] = []
+        with self._noted("the stores could not be watched"):
+            timer_s = self._around.longest_timer_s
+            self._quiescence = wait_until_still(self, timer_s, timer_s + STILL_WITHIN_S, hurry=self._around.hurry)
+        stores = self._around.stores
+        if stores is not None:
+            with self._noted("the stores could not be read"):
+                items = stores.readings(self._sale.sale_id, self._skus, self._sale.counter)
+                snapshots.append(StockSnapshot(at_ns=time.monotonic_ns(), source="stores", items=items))
+                write_ledger(self._folder / LEDGER_ROWS, stores.orders(self._sale.sale_id))
+                self._ledger_source = "postgres"
+        with self._noted("the target did not state its stock and ledger"):
+            items = self._around.target.stock(self._sale.sale_id)
+            snapshots.append(StockSnapshot(at_ns=time.monotonic_ns(), source="target", items=items))
+            write_ledger(self._folder / STATED_ROWS, self._around.target.ledger(self._sale.sale_id))
+            if stores is None:
+                write_ledger(self._folder / LEDGER_ROWS, self._around.target.ledger(self._sale.sale_id))
+                self._ledger_source = "target"
+        (self._folder / STOCK).write_text(StockDocument(snapshots=tuple(snapshots)).to_json())
+        self._moments["collected_ns"] = time.monotonic_ns()
+        self._finished = True
+
+    def moving(self) -> Sequence[str]:
+        """What is still going on in the target and in Postgres."""
+        reasons = list(self._in_flight())
+        if self._around.stores is not None:
+            sessions = self._around.stores.open_transactions()
+            if sessions:
+                reasons.append(f"{sessions} transactions of the app are open")
+        held = sum(reading.redis_held or 0 for reading in self.snapshot())
+        if held:
+            reasons.append(f"{held} units are still held")
+        return reasons
+
+    def snapshot(self) -> tuple[StoreReading, ...]:
+        if self._around.stores is not None:
+            return self._around.stores.readings(self._sale.sale_id, self._skus, self._sale.counter)
+        return self._around.target.stock(self._sale.sale_id)
+
+    def write_document(self) -> None:
+        """``trial.json`` as things stand; the one of an unfinished trial says so."""
+        unfinished = () if self._finished else ("the trial was not carried to its end",)
+        closings = tuple(each for each in read_closings(self._folder) if each.worker != DRAIN_WORKER)
+        plan = self._plan
+        document = TrialDocument(
+            trial=plan.trial,
+            suite=plan.suite,
+            strategy=plan.strategy,
+            strategy_source=plan.source,
+            control=plan.control,
+            scenario=plan.scenario,
+            parameters=dict(plan.parameters),
+            fault=plan.fault,
+            seed=plan.seed,
+            expectation=plan.expectation,
+            sale_id=self._sale.sale_id,
+            sale=plan.sale,
+            counter=self._sale.counter,
+            workers=self._outcome.workers if self._outcome else (),
+            closings=closings,
+            moments=Moments(**self._moments),
+            quiescence=self._quiescence,
+            cost=self._cost,
+            ledger_source=self._ledger_source,
+            interrupted=self._outcome.interrupted if self._outcome else False,
+            fingerprint={name: dict(facts) for name, facts in plan.fingerprint.items()},
+            problems=(*self._problems, *unfinished),
+        )
+        draft = self._folder / f"{TRIAL}.draft"
+        draft.write_text(document.to_json())
+        draft.replace(self._folder / TRIAL)
+
+    def _in_flight(self) -> Sequence[str]:
+        try:
+            count = self._around.target.in_flight()
+        except TargetSilentError as error:
+            return [f"the target does not say what is in flight ({error})"]
+        if count is None:
+            return ["the target states no target_app_in_flight in /metrics"]
+        return [f"{count} purchases are in flight"] if count else []
+
+    def _read_cost(self) -> Cost:
+        if self._around.stores is not None:
+            with self._noted("the stores' counters could not be read"):
+                return self._around.stores.cost()
+        return Cost()
+
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """An edge that fails here is a problem of the trial, not the end of it."""
+        try:
+            yield
+        except (TargetSilentError, *StoreErrors) as error:
+            self._problems.append(f"{what} ({' '.join(str(error).split()) or type(error).__name__})")
