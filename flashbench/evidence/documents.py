@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flashbench.vocabulary import Tier, Validity, Verdict
+from flashbench.vocabulary import ExitCode, Tier, Validity, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -17,6 +17,9 @@ STATED_LEDGER = "ledger-stated.parquet"
 FAULTS = "faults.jsonl"
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
+SUITE = "suite.json"
+# What is made from the evidence, in the same folder; never part of it. Folders (plots) are not evidence either.
+DERIVED = frozenset({VERDICT, "report.html", "report.md", "report.json", "junit.xml"})
 DRAIN_WORKER = "drain"  # the label under which the drain's tries are recorded
 
 
@@ -207,3 +210,70 @@ class VerdictDocument(Document):
     reasons: tuple[str, ...] = ()  # why UNPROVEN
     invalid_reasons: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()  # each identity with its numbers, as printed
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.of(self.verdict, self.validity)
+
+
+class PlannedTrial(Document):
+    """One trial of a suite, by its folder's name. ``expectation`` is the suite's, not what the trial says of itself."""
+
+    trial: str
+    strategy: str
+    scenario: str
+    seed: int
+    control: bool = False
+    fault: str | None = None
+    expectation: str = "pass"
+
+
+class SuiteDocument(Document):
+    """``suite.json``: what a suite set out to run, written before its first trial.
+
+    A suite is judged against ``trials``: one that left no folder makes it UNPROVEN.
+    """
+
+    schema_version: Literal[1] = 1
+    suite: str
+    trials: tuple[PlannedTrial, ...]
+    seed: int | None = None
+    command: tuple[str, ...] = ()  # as it was typed, argv[0] first
+    started_unix_s: float | None = None
+    interrupted: bool = False
+    fingerprint: dict[str, dict[str, Any]] = {}
+
+
+class FaultEvent(Document):
+    """A line of ``faults.jsonl``. A fault that never ``bit`` proves nothing; one never ``healed`` spoils the drain."""
+
+    fault: str
+    step: Literal["injected", "bit", "healed"]
+    at_ns: int
+    detail: str = ""
+
+
+class CaughtControl(Document):
+    """Whether a scenario's control was seen to break what it is meant to break."""
+
+    scenario: str
+    control: str
+    breaks: str
+    caught: int  # trials in which that invariant was broken
+    trials: int
+
+
+class SuiteVerdict(Document):
+    """What a suite's trials say together."""
+
+    suite: str
+    verdict: Verdict
+    validity: Validity
+    trials: tuple[VerdictDocument, ...]
+    controls: tuple[CaughtControl, ...] = ()
+    reasons: tuple[str, ...] = ()  # why not PASS, one sentence each
+    invalid_reasons: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.of(self.verdict, self.validity)

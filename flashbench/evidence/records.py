@@ -46,7 +46,7 @@ TRY_FIELDS: tuple[tuple[str, str, str], ...] = (
     ("returned_ns", "q", "<i8"),  # after the whole body; ABSENT if it never came
     ("outcome", "B", "u1"),  # index into OUTCOMES
     ("status", "H", "<u2"),  # HTTP status, 0 without an answer
-    ("order_id", "40s", "S40"),  # empty if none
+    ("order_id", "40s", "S40"),  # empty if none; ASCII, a longer one is cut
     ("remaining", "q", "<i8"),
     ("seq", "q", "<i8"),
     ("replayed", "B", "u1"),
@@ -111,7 +111,7 @@ class TryRecord:
             ABSENT if self.returned_ns is None else self.returned_ns,
             OUTCOME_CODE[self.outcome],
             self.status,
-            (self.order_id or "").encode(),
+            (self.order_id or "").encode("ascii", "backslashreplace"),  # any cut of it is still text
             ABSENT if self.remaining is None else self.remaining,
             ABSENT if self.seq is None else self.seq,
             self.replayed,

@@ -1,0 +1,246 @@
+"""Turns what a running trial wrote into what is kept: Parquet instead of records and NDJSON, and the manifest.
+
+``python -m flashbench.evidence.sealing FOLDER`` runs it in a process of its own. It may be killed at any moment and run
+again: every file appears whole under its name, sources go only after all that was learnt from them is in trial.json,
+and the manifest is written last. A sealed folder is left alone, so sealing can't cover up a later change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from flashbench.errors import UsageError
+from flashbench.evidence.columns import READ_DTYPE, READ_SCHEMA, TRY_DTYPE, TRY_SCHEMA, Records, table_of
+from flashbench.evidence.documents import (
+    LEDGER,
+    MANIFEST,
+    STATED_LEDGER,
+    TRIAL,
+    FileEntry,
+    ManifestDocument,
+    TrialDocument,
+    WorkerClosing,
+)
+from flashbench.evidence.manifest import entry_of, evidence_files
+
+ROWS_AT_ONCE = 128 * 1024
+DRAFT = ".draft"  # a file that is not whole yet
+
+META_TRIAL = b"flashbench.trial"
+META_WORKER = b"flashbench.worker"
+META_SHA256 = b"flashbench.records_sha256"
+META_DROPPED = b"flashbench.dropped"  # rows or bytes of the source that made no row
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("order_id", pa.string()),
+        ("sku", pa.string()),
+        ("quantity", pa.int64()),
+        ("user_id", pa.string()),
+        ("key", pa.string()),
+        ("remaining", pa.int64()),
+        ("seq", pa.int64()),
+        ("fence", pa.int64()),
+        ("created_unix_us", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """What became of one source."""
+
+    source: Path
+    problems: tuple[str, ...]
+
+
+def seal(folder: Path, *, after_step: Callable[[str], None] = lambda _: None) -> None:
+    """Seal a trial's folder; nothing happens if it is sealed. UsageError if it is no trial's folder.
+
+    ``after_step`` is told each step's name once it is done.
+    """
+    if not (folder / TRIAL).is_file():
+        raise UsageError(f"{folder} is not a trial's folder: it has no {TRIAL}.")
+    if (folder / MANIFEST).exists():
+        return
+    for draft in folder.glob(f"*{DRAFT}"):
+        draft.unlink()
+    trial = _read_trial(folder)
+    closings, problems = _closings(folder, trial)
+    sealed: list[_Sealed] = []
+    for source in _sources(folder):
+        sealed.append(_convert(source, trial.trial, closings))
+        after_step(f"sealed {source.name}")
+    problems += [problem for each in sealed for problem in each.problems]
+    _write_trial(folder, trial, closings, problems)
+    after_step(f"wrote {TRIAL}")
+    for path in (*(each.source for each in sealed), *folder.glob("worker-*.closed.json")):
+        path.unlink()
+        after_step(f"removed {path.name}")
+    _publish(folder / MANIFEST, lambda draft: draft.write_text(_manifest(folder).to_json()))
+    after_step(f"wrote {MANIFEST}")
+
+
+def _read_trial(folder: Path) -> TrialDocument:
+    try:
+        return TrialDocument.from_json((folder / TRIAL).read_bytes())
+    except ValidationError as error:
+        raise UsageError(f"{folder / TRIAL} is not a trial's document ({error.error_count()} errors).") from error
+
+
+def _closings(folder: Path, trial: TrialDocument) -> tuple[dict[str, WorkerClosing], list[str]]:
+    """Every worker's last word, from trial.json and from the files that workers left beside it."""
+    closings = {closing.worker: closing for closing in trial.closings}
+    problems = []
+    for path in sorted(folder.glob("worker-*.closed.json")):
+        try:
+            closing = WorkerClosing.from_json(path.read_bytes())
+        except ValidationError:
+            problems.append(f"{path.name} can't be read")
+            continue
+        if closings.setdefault(closing.worker, closing) != closing:
+            problems.append(f"{path.name} and {TRIAL} disagree on what worker {closing.worker} wrote")
+    return closings, problems
+
+
+def _sources(folder: Path) -> list[Path]:
+    return sorted(path for pattern in ("tries-*.bin", "reads-*.bin", "*.ndjson") for path in folder.glob(pattern))
+
+
+def _convert(source: Path, trial: str, closings: dict[str, WorkerClosing]) -> _Sealed:
+    if source.suffix == ".ndjson":
+        name = {"ledger": LEDGER, "ledger-stated": STATED_LEDGER}.get(source.stem, f"{source.stem}.parquet")
+        return _convert_rows(source, source.with_name(name), trial)
+    return _convert_records(source, trial, closings)
+
+
+def _convert_records(source: Path, trial: str, closings: dict[str, WorkerClosing]) -> _Sealed:
+    kind, _, worker = source.stem.partition("-")
+    dtype, schema = (TRY_DTYPE, TRY_SCHEMA) if kind == "tries" else (READ_DTYPE, READ_SCHEMA)
+    count, torn_bytes = divmod(source.stat().st_size, dtype.itemsize)
+    digest = hashlib.sha256()
+    for records in _batches(source, dtype, count):
+        digest.update(records.tobytes())
+    metadata = {
+        META_TRIAL: trial.encode(),
+        META_WORKER: worker.encode(),
+        META_SHA256: digest.hexdigest().encode(),
+        META_DROPPED: str(torn_bytes).encode(),
+    }
+    full_schema = schema.with_metadata(metadata)
+
+    def write(draft: Path) -> None:
+        with pq.ParquetWriter(
+            draft, full_schema, compression="zstd", use_dictionary=["outcome", "cache", "sku", "status"]
+        ) as out:
+            for records in _batches(source, dtype, count):
+                out.write_table(table_of(records, full_schema), row_group_size=ROWS_AT_ONCE)
+
+    _publish(source.with_suffix(".parquet"), write)
+    problems = []
+    if torn_bytes:
+        problems.append(f"{source.name} ends in a torn record: {torn_bytes} bytes were dropped")
+    closing = closings.get(worker)
+    if closing is not None:
+        rows, sha256 = (
+            (closing.tries, closing.tries_sha256) if kind == "tries" else (closing.reads, closing.reads_sha256)
+        )
+        if count != rows:
+            problems.append(f"{source.name} holds {count} records, worker {worker} wrote {rows}")
+        elif digest.hexdigest() != sha256:
+            problems.append(f"{source.name} is not what worker {worker} wrote: its hash differs")
+    return _Sealed(source, tuple(problems))
+
+
+def _batches(source: Path, dtype: np.dtype[np.void], count: int) -> Iterator[Records]:
+    with source.open("rb") as file:
+        while count > 0:
+            batch = np.fromfile(file, dtype, min(count, ROWS_AT_ONCE))
+            count -= len(batch)
+            yield batch
+
+
+def _convert_rows(source: Path, target: Path, trial: str) -> _Sealed:
+    """NDJSON of ledger rows. Lines that are not such rows are dropped, counted and said."""
+    table, dropped = _read_rows(source)
+    metadata = {META_TRIAL: trial.encode(), META_DROPPED: str(dropped).encode()}
+    table = table.replace_schema_metadata(metadata)
+    _publish(target, lambda draft: pq.write_table(table, draft, compression="zstd"))
+    return _Sealed(source, (f"{source.name} holds {dropped} lines that are no ledger rows",) if dropped else ())
+
+
+def _read_rows(source: Path) -> tuple[pa.Table, int]:
+    if source.stat().st_size == 0:
+        return LEDGER_SCHEMA.empty_table(), 0
+    try:
+        return _parse_rows(pa.py_buffer(source.read_bytes())), 0
+    except pa.ArrowInvalid:
+        good, dropped = [], 0
+        for line in source.read_bytes().splitlines(keepends=True):
+            try:
+                good.append(_parse_rows(pa.py_buffer(line)))
+            except pa.ArrowInvalid:
+                dropped += 1
+        return pa.concat_tables([LEDGER_SCHEMA.empty_table(), *good]), dropped
+
+
+def _parse_rows(content: pa.Buffer) -> pa.Table:
+    options = pa.json.ParseOptions(explicit_schema=LEDGER_SCHEMA, unexpected_field_behavior="error")
+    return pa.json.read_json(pa.BufferReader(content), parse_options=options).select(LEDGER_SCHEMA.names)
+
+
+def _write_trial(folder: Path, trial: TrialDocument, closings: dict[str, WorkerClosing], problems: list[str]) -> None:
+    known = dict.fromkeys((*trial.problems, *problems))  # a second sealing finds the same again
+    final = trial.model_copy(
+        update={
+            "closings": tuple(closings[worker] for worker in sorted(closings)),
+            "problems": tuple(known),
+        }
+    )
+    _publish(folder / TRIAL, lambda draft: draft.write_text(final.to_json()))
+
+
+def _manifest(folder: Path) -> ManifestDocument:
+    return ManifestDocument(files=tuple(_entry(path) for path in evidence_files(folder) if path.suffix != DRAFT))
+
+
+def _entry(path: Path) -> FileEntry:
+    return entry_of(path, pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None)
+
+
+def _publish(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a draft beside ``target`` and rename it, so that ``target`` is never seen half-written."""
+    draft = target.with_name(target.name + DRAFT)
+    write(draft)
+    os.replace(draft, target)  # noqa: PTH105 - Path.replace is the same; os.replace says that it is atomic
+
+
+def main(arguments: list[str]) -> int:
+    """Seal the folder named; the exit code."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m flashbench.evidence.sealing FOLDER\n")
+        return 2
+    try:
+        seal(Path(arguments[0]))
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"the evidence can't be sealed: {error.filename or arguments[0]}: {error.strerror}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
