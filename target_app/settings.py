@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     redis_connect_s: Seconds = 0.15
 
     cache_ttl_s: Seconds = 1.0
+    cache_stale_s: Seconds = 10.0  # how long past its TTL a value may stand in for a database that is away
     cache_negative_ttl_s: Seconds = 0.5
     cache_tombstone_ttl_s: Seconds = 2.0
     cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15

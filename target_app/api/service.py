@@ -1,0 +1,93 @@
+"""What one worker is made of, and what it does with a purchase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from target_app.api import metrics, problems
+from target_app.api.in_flight import InFlightKeys, StillInFlightError
+from target_app.api.models import PurchaseBody
+from target_app.cache.products import ProductCache
+from target_app.ledger.database import PostgresPool
+from target_app.ledger.postgres import PostgresLedger
+from target_app.settings import Settings
+from target_app.strategies.protocol import (
+    DatabaseAwayError,
+    KeyReusedError,
+    Limited,
+    Purchase,
+    Result,
+    Sale,
+    Sold,
+    SoldOut,
+    Strategy,
+    Unavailable,
+)
+from target_app.strategies.registry import Registered
+
+_RESULT_NAMES = {Sold: "sold", SoldOut: "sold_out", Limited: "limited", Unavailable: "unavailable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One worker's parts. ``plugin_problem`` is why it will never be ready, if a plug-in did not load."""
+
+    settings: Settings
+    database: PostgresPool
+    ledger: PostgresLedger
+    cache: ProductCache
+    registry: dict[str, Registered]
+    strategies: dict[str, Strategy]
+    in_flight: InFlightKeys
+    plugin_problem: str | None = None
+
+    async def sale(self, sale_id: UUID) -> Sale:
+        """The sale; a not-found problem if there is none."""
+        sale = await self.ledger.sale(sale_id)
+        if sale is None:
+            raise problems.not_found("sale")
+        return sale
+
+    async def purchase(self, sale_id: UUID, key: str, body: PurchaseBody) -> Sold:
+        """Decide a purchase; everything but a sale is raised as a problem."""
+        try:
+            sale = await self.sale(sale_id)
+        except DatabaseAwayError as error:
+            raise problems.unavailable(str(error), no_effect=True) from error
+        if body.sku not in sale.items:
+            raise problems.not_found("product in this sale")
+        strategy = self.strategies.get(sale.strategy)
+        if strategy is None:
+            raise problems.unavailable(f"the strategy {sale.strategy!r} is not loaded", no_effect=True)
+        purchase = Purchase(sale, body.sku, body.quantity, body.user_id, key)
+        result = await self._decide(strategy, purchase)
+        metrics.PURCHASES.labels(sale.strategy, _RESULT_NAMES[type(result)]).inc()
+        match result:
+            case Sold():
+                if result.remaining == 0 and result.seq is not None and not result.replayed:
+                    await self.cache.invalidate(sale_id, body.sku, result.seq)
+                return result
+            case SoldOut():
+                raise problems.sold_out()
+            case Limited():
+                raise problems.purchase_limit(sale.per_user_limit)
+            case Unavailable():
+                raise problems.unavailable(
+                    result.reason, no_effect=result.no_effect, retry_after_s=result.retry_after_s
+                )
+
+    async def _decide(self, strategy: Strategy, purchase: Purchase) -> Result:
+        metrics.IN_FLIGHT.inc()
+        try:
+            async with self.in_flight.alone(purchase.sale.sale_id, purchase.key):
+                return await strategy.buy(purchase)
+        except StillInFlightError:
+            raise problems.in_progress() from None
+        except KeyReusedError:
+            raise problems.key_reused() from None
+        except DatabaseAwayError as error:
+            # A strategy that writes its own SQL lost its connection somewhere: nobody can say how far it came.
+            return Unavailable(str(error), no_effect=False)
+        finally:
+            metrics.IN_FLIGHT.dec()

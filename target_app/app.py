@@ -1,0 +1,142 @@
+"""The wiring of one worker: settings, pools, strategies, routes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from target_app import timing
+from target_app.api import metrics, problems
+from target_app.api.in_flight import InFlightKeys
+from target_app.api.routes import router
+from target_app.api.service import Service
+from target_app.cache.guarded_redis import BreakerRedis
+from target_app.cache.products import ProductCache
+from target_app.ledger.database import PostgresPool
+from target_app.ledger.postgres import PostgresLedger
+from target_app.settings import Settings
+from target_app.strategies.protocol import DatabaseAwayError, Resources
+from target_app.strategies.registry import PluginError, built_in, instances, with_plugins
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The app of one worker; uvicorn calls it without arguments in each."""
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(chosen) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(title="A flash-sale service", version="1", lifespan=lifespan, redirect_slashes=False)
+    app.include_router(router)
+    app.add_exception_handler(problems.ProblemError, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(DatabaseAwayError, _database_away)
+    app.add_middleware(ServerTiming)
+    return app
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """One worker's parts, connected; closed in the reverse order."""
+    async with AsyncExitStack() as stack:
+        database = await PostgresPool.connect(settings)
+        stack.push_async_callback(database.close)
+        ledger = PostgresLedger(database, settings)
+        redis = BreakerRedis.connect(
+            settings.redis_url.get_secret_value() if settings.redis_url else None,
+            command_timeout_s=settings.redis_command_s,
+            connect_timeout_s=settings.redis_connect_s,
+        )
+        stack.push_async_callback(redis.close)
+        resources = Resources(database, ledger, redis, settings.limits)
+        plugin_problem = None
+        try:
+            registry = with_plugins(settings.strategies)
+            strategies = instances(registry, resources)
+        except PluginError as error:
+            plugin_problem = str(error)
+            registry = built_in()
+            strategies = instances(registry, resources)
+        for strategy in strategies.values():
+            stack.push_async_callback(strategy.close)
+        cache = ProductCache(redis, ledger, settings)
+        stack.push_async_callback(cache.close)
+        watch = asyncio.create_task(_publish(redis, cache))
+        stack.callback(watch.cancel)
+        yield Service(
+            settings=settings,
+            database=database,
+            ledger=ledger,
+            cache=cache,
+            registry=registry,
+            strategies=strategies,
+            in_flight=InFlightKeys(settings.in_flight_wait_s),
+            plugin_problem=plugin_problem,
+        )
+
+
+async def _publish(redis: BreakerRedis, cache: ProductCache) -> None:
+    """Keep the gauges of what is not counted as it happens."""
+    counted = 0
+    while True:
+        metrics.BREAKER.set(float(redis.breaker.state.level))
+        metrics.CONCURRENT_RECOMPUTES.set(cache.most_concurrent_recomputes)
+        metrics.RECOMPUTES.inc(cache.recomputes - counted)
+        counted = cache.recomputes
+        await asyncio.sleep(0.1)
+
+
+class ServerTiming:
+    """Adds Server-Timing to every answer. Plain ASGI: it is on the hot path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        timing.begin()
+        start = time.perf_counter_ns()
+
+        async def send_timed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                value = timing.header(time.perf_counter_ns() - start)
+                message["headers"] = [*message["headers"], (b"server-timing", value.encode())]
+            await send(message)
+
+        await self._app(scope, receive, send_timed)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, problems.ProblemError)
+    return error.response()
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problems.invalid(error.errors()).response()
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    kind = status.phrase.lower().replace(" ", "-")
+    return problems.ProblemError(status, kind, str(error.detail), no_effect=True).response()
+
+
+async def _database_away(_: Request, error: Exception) -> Response:
+    return problems.unavailable(str(error), no_effect=False).response()

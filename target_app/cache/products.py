@@ -1,0 +1,167 @@
+"""Cache-aside product reads. Freshness is governed by the TTL; a purchase is never decided on what is read here.
+
+Early refresh is XFetch of Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention",
+VLDB 2015: a reader refreshes ahead of expiry with a probability that grows as expiry nears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import random
+import time
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from target_app.ledger.postgres import PostgresLedger, Product
+from target_app.settings import Settings
+from target_app.strategies.protocol import DatabaseAwayError, GuardedRedis, RedisAwayError
+
+from .single_flight import SingleFlight
+
+READ = Path(__file__).with_name("read.lua").read_text()
+WRITE = Path(__file__).with_name("write.lua").read_text()
+TOMBSTONE, NOTHING = "", "-"
+
+
+class CacheResult(StrEnum):
+    """What the cache did for a read: the value of X-Cache."""
+
+    HIT = "hit"
+    MISS = "miss"
+    STALE = "stale"
+    NEGATIVE = "negative"
+    BYPASS = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A product, or None if there is none, with what the cache did and how old the value is."""
+
+    product: Product | None
+    result: CacheResult
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    version: int
+    body: str
+    age_s: float
+    delta_s: float  # how long the value took to compute
+    fresh_s: float  # until it expires; negative: stale
+
+    def reading(self, result: CacheResult) -> Reading:
+        if self.body == NOTHING:
+            return Reading(None, CacheResult.NEGATIVE, self.age_s)
+        return Reading(Product(**json.loads(self.body)), result, self.age_s)
+
+
+class ProductCache:
+    """One worker's product reads. ``rng`` decides jitter and early refreshes."""
+
+    def __init__(
+        self, redis: GuardedRedis, ledger: PostgresLedger, settings: Settings, rng: random.Random | None = None
+    ) -> None:
+        self._redis = redis
+        self._ledger = ledger
+        self._settings = settings
+        self._rng = rng or random.Random()
+        self._flights: SingleFlight[str, Reading] = SingleFlight()
+        self._database_reads = asyncio.Semaphore(settings.cache_bypass_reads)
+        self.recomputes = 0
+
+    @property
+    def most_concurrent_recomputes(self) -> int:
+        """The most recomputes of one key at once in this worker."""
+        return self._flights.most_at_once
+
+    async def read(self, sale_id: UUID, sku: str) -> Reading:
+        """One product; DatabaseAwayError if neither cache nor database can tell."""
+        key = item_key(sale_id, sku)
+        try:
+            item = await self._get(key)
+        except RedisAwayError:
+            return await self._flights.run(key, lambda: self._bypass(sale_id, sku))
+        if item is not None and item.body != TOMBSTONE and not self._refresh_now(item):
+            return item.reading(CacheResult.HIT)
+        try:
+            return await self._flights.run(key, lambda: self._recompute(key, sale_id, sku))
+        except DatabaseAwayError:
+            if item is None or item.body == TOMBSTONE:
+                raise
+            return item.reading(CacheResult.STALE)
+
+    async def invalidate(self, sale_id: UUID, sku: str, version: int) -> None:
+        """Make sure that nothing older than ``version`` is read or written from now on.
+
+        A tombstone with the version stands where the value was: after a mere DEL a slow reader could put the old value
+        back. When Redis is away the TTL does the same later.
+        """
+        ttl_ms = round(self._settings.cache_tombstone_ttl_s * 1000)
+        try:
+            await self._put(item_key(sale_id, sku), version, TOMBSTONE, 0, ttl_ms, ttl_ms)
+        except RedisAwayError:
+            return
+
+    async def close(self) -> None:
+        """End the computations that run."""
+        await self._flights.close()
+
+    def _refresh_now(self, item: _Item) -> bool:
+        early_s = -item.delta_s * self._settings.cache_early_beta * math.log(1 - self._rng.random())
+        return early_s >= item.fresh_s
+
+    async def _bypass(self, sale_id: UUID, sku: str) -> Reading:
+        return Reading(await self._from_database(sale_id, sku), CacheResult.BYPASS)
+
+    async def _recompute(self, key: str, sale_id: UUID, sku: str) -> Reading:
+        start = time.perf_counter()
+        product = await self._from_database(sale_id, sku)
+        delta_ms = math.ceil((time.perf_counter() - start) * 1000)
+        settings = self._settings
+        base_s = settings.cache_ttl_s if product else settings.cache_negative_ttl_s
+        fresh_ms = max(
+            1, round(base_s * 1000 * self._rng.uniform(1 - settings.cache_jitter, 1 + settings.cache_jitter))
+        )
+        body, version = (json.dumps(asdict(product)), product.version) if product else (NOTHING, -1)
+        kept_ms = fresh_ms + (round(settings.cache_stale_s * 1000) if product else 0)
+        try:
+            await self._put(key, version, body, delta_ms, fresh_ms, kept_ms)
+        except RedisAwayError:
+            return Reading(product, CacheResult.BYPASS)
+        return Reading(product, CacheResult.MISS if product else CacheResult.NEGATIVE)
+
+    async def _from_database(self, sale_id: UUID, sku: str) -> Product | None:
+        self.recomputes += 1
+        try:
+            async with asyncio.timeout(self._settings.database_wait_s), self._database_reads:
+                return await self._ledger.product(sale_id, sku)
+        except TimeoutError:
+            raise DatabaseAwayError("too many product reads wait for the database") from None
+
+    async def _get(self, key: str) -> _Item | None:
+        async def command(client: Any) -> Any:
+            return await client.eval(READ, 1, key)
+
+        found = await self._redis.call(command)
+        if not found:
+            return None
+        version, body, age_ms, delta_ms, fresh_ms = found
+        text = body.decode() if isinstance(body, bytes) else body
+        return _Item(version, text, max(age_ms, 0) / 1000, delta_ms / 1000, fresh_ms / 1000)
+
+    async def _put(self, key: str, version: int, body: str, delta_ms: int, fresh_ms: int, ttl_ms: int) -> None:
+        async def command(client: Any) -> Any:
+            return await client.eval(WRITE, 1, key, version, body, delta_ms, fresh_ms, ttl_ms)
+
+        await self._redis.call(command)
+
+
+def item_key(sale_id: UUID, sku: str) -> str:
+    """Where a product is cached."""
+    return f"product:{sale_id}:{sku}"
