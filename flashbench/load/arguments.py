@@ -40,12 +40,16 @@ def add_arguments(parser: Any, check: Callable[[argparse.Namespace], None] | Non
         if name == "strategy":
             keywords |= {"action": _EachStrategy, "choices": _suggestions(default), "metavar": "NAME|FILE.py:CLASS"}
         elif name in options.SECRETS:
-            keywords |= {"env_var": f"FLASHBENCH_{name.upper()}", "include_in_web_ui": False, "metavar": "<text>"}
+            keywords |= {"env_var": f"FLASHBENCH_{name.upper()}", "metavar": "<text>"}
         elif isinstance(default, int | float):
             keywords |= {"type": type(default), "metavar": "<number>"}
         else:
             keywords["metavar"] = "<folder>"
-        group.add_argument("--" + name.replace("_", "-"), **keywords)
+        action = group.add_argument("--" + name.replace("_", "-"), **keywords)
+        # What Locust's own add_argument would note; a group's knows nothing of the web UI.
+        vars(action).update(
+            include_in_web_ui=name not in options.SECRETS, is_secret=False, is_required=False, is_multiple=False
+        )
     if check is None:
         return
     parse = parser.parse_args

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import logging
 import shutil
 import sys
 import tempfile
@@ -96,6 +97,7 @@ class _Installation:
 
     def _on_init(self, environment: Environment, runner: Any, **_: Any) -> None:
         self._interrupts.listen()
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line for every request of the drain
         if isinstance(runner, WorkerRunner):
             runner.register_message(RELEASE, self._on_release)
             runner.register_message(CLOSE, self._on_close, concurrent=True)
@@ -104,6 +106,7 @@ class _Installation:
             self._prepare(environment, runner)
 
     def _on_test_start(self, environment: Environment, **_: Any) -> None:
+        self._interrupts.idle = False
         self._interrupts.running()
         Buyer.load = None
         if self._conductor is None:
@@ -145,10 +148,9 @@ class _Installation:
         # Headless, Locust is not prepared for an interrupt until the run has started.
         self._interrupts.idle = environment.web_ui is None
 
-    def _on_spawning_complete(self, environment: Environment, **_: Any) -> None:
+    def _on_spawning_complete(self, **_: Any) -> None:
         if self._conductor is None:
             return  # a worker hears of the release by a message of its own
-        self._interrupts.idle = False
         at_ns = self._conductor.release()
         if at_ns is not None and Buyer.load is not None:
             Buyer.load.release(at_ns)

@@ -145,14 +145,18 @@ class _Pool:
     def _buyer(self) -> None:
         try:
             while (taken := self._take()) is not None:
-                self._settle(taken[0], self._attempt(*taken))
+                sku, attempt, alone = taken
+                self._settle(sku, self._attempt(sku, attempt), alone)
         except BaseException as error:  # noqa: BLE001 - carried to the thread that started the drain
             with self._changed:
                 self._crash = self._crash or error
                 self._changed.notify_all()
 
-    def _take(self) -> tuple[_Sku, int] | None:
-        """The next SKU to buy and the attempt's number; waits while a refusal is being confirmed; None at the end."""
+    def _take(self) -> tuple[_Sku, int, bool] | None:
+        """The next SKU to buy, the attempt's number, and whether it has the SKU for itself; None at the end.
+
+        Once a SKU has refused, its purchases go one at a time; the others wait here.
+        """
         with self._changed:
             while True:
                 self._give_up_if_late()
@@ -166,7 +170,7 @@ class _Pool:
                     self._turn += 1
                     sku.in_flight += 1
                     self._result.attempts += 1
-                    return sku, self._result.attempts - 1
+                    return sku, self._result.attempts - 1, sku.refused
                 self._changed.wait(0.2)
 
     def _attempt(self, sku: _Sku, attempt: int) -> Outcome:
@@ -191,9 +195,8 @@ class _Pool:
                 return answer.outcome
             clock.sleep(min(pause_s, left_s))
 
-    def _settle(self, sku: _Sku, outcome: Outcome) -> None:
+    def _settle(self, sku: _Sku, outcome: Outcome, alone: bool) -> None:
         with self._changed:
-            alone = sku.in_flight == 1
             sku.in_flight -= 1
             if outcome is Outcome.SOLD:
                 sku.sold += 1
@@ -202,7 +205,7 @@ class _Pool:
                 if sku.sold > sku.most:
                     self._leave(sku, f"{sku.name} still sold after {sku.sold} drain purchases and was never refused")
             elif outcome is Outcome.SOLD_OUT:
-                sku.done = sku.done or (sku.refused and alone)
+                sku.done = sku.done or alone
                 sku.refused = True
             else:
                 sku.without_sale += 1
