@@ -24,10 +24,10 @@ class Settings(BaseSettings):
 
     database_pool: Annotated[int, Field(ge=1)] = 16  # connections a worker
     database_queue: Annotated[int, Field(ge=1)] = 1024  # waiting for one; more are shed
-    database_wait_s: Seconds = 1.5
+    database_wait_s: Seconds = 1.0
     lock_timeout_s: Seconds = 1.0
     statement_timeout_s: Seconds = 1.5
-    transaction_timeout_s: Seconds = 2.0
+    transaction_timeout_s: Seconds = 1.8
     lookup_timeout_s: Seconds = 1.0
     in_flight_wait_s: Seconds = 2.0  # for the first request with the same key
 
@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """What strategies obey."""
-        return Limits(statement_timeout_s=self.statement_timeout_s)
+        return Limits(
+            statement_timeout_s=self.statement_timeout_s, commit_s=self.database_wait_s + self.transaction_timeout_s
+        )
 
     @property
     def longest_timer_s(self) -> float:

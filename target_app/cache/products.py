@@ -13,18 +13,16 @@ import random
 import time
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
+from target_app.cache.script import Script
+from target_app.cache.single_flight import SingleFlight
 from target_app.ledger.postgres import PostgresLedger, Product
 from target_app.settings import Settings
 from target_app.strategies.protocol import DatabaseAwayError, GuardedRedis, RedisAwayError
 
-from .single_flight import SingleFlight
-
-READ = Path(__file__).with_name("read.lua").read_text()
-WRITE = Path(__file__).with_name("write.lua").read_text()
+READ = Script.beside(__file__, "read.lua")
+WRITE = Script.beside(__file__, "write.lua")
 TOMBSTONE, NOTHING = "", "-"
 
 
@@ -145,21 +143,14 @@ class ProductCache:
             raise DatabaseAwayError("too many product reads wait for the database") from None
 
     async def _get(self, key: str) -> _Item | None:
-        async def command(client: Any) -> Any:
-            return await client.eval(READ, 1, key)
-
-        found = await self._redis.call(command)
+        found = await READ.run(self._redis, [key])
         if not found:
             return None
         version, body, age_ms, delta_ms, fresh_ms = found
-        text = body.decode() if isinstance(body, bytes) else body
-        return _Item(version, text, max(age_ms, 0) / 1000, delta_ms / 1000, fresh_ms / 1000)
+        return _Item(version, body.decode(), max(age_ms, 0) / 1000, delta_ms / 1000, fresh_ms / 1000)
 
     async def _put(self, key: str, version: int, body: str, delta_ms: int, fresh_ms: int, ttl_ms: int) -> None:
-        async def command(client: Any) -> Any:
-            return await client.eval(WRITE, 1, key, version, body, delta_ms, fresh_ms, ttl_ms)
-
-        await self._redis.call(command)
+        await WRITE.run(self._redis, [key], [version, body, delta_ms, fresh_ms, ttl_ms])
 
 
 def item_key(sale_id: UUID, sku: str) -> str:

@@ -166,10 +166,11 @@ class Database(Protocol):
 class GuardedRedis(Protocol):
     """The worker's Redis behind its time limit and circuit breaker, timed for Server-Timing."""
 
-    async def call(self, command: Callable[[Any], Awaitable[T]]) -> T:
+    async def call(self, command: Callable[[Any], Awaitable[T]], *, extra_s: float = 0.0) -> T:
         """Run one command, ``await command(client)``, never retried; RedisAwayError if it did not answer in time.
 
         ``client`` is a ``redis.asyncio.Redis``. An error reply by Redis (``ResponseError``) passes through.
+        ``extra_s`` is added to the limit for a command that blocks on purpose.
         """
 
     @property
@@ -184,7 +185,8 @@ class Limits:
     wait_s: float = 0.3  # for a lock, or for holds to settle, before the guarded path
     lock_lease_s: float = 3.0  # longer than the statement time-out
     hold_lease_s: float = 3.0  # after which the reaper may give a hold back
-    statement_timeout_s: float = 2.0
+    statement_timeout_s: float = 1.5
+    commit_s: float = 2.8  # the guarded transaction, the wait for a connection included; shorter than the leases
     retention_s: float = 24 * 3600.0  # how long a sale's own keys live in Redis
 
 

@@ -1,0 +1,27 @@
+-- Take units for one request, or say why not. Decides fast; Postgres has the last word.
+-- KEYS: counter, settled. ARGV: token, quantity, lease_ms, user, limit (0: none).
+-- Returns 'held', 'wait' (others hold units that may come back), 'sold_out', 'limited' or 'missing'.
+local counter = redis.call('HMGET', KEYS[1], 'avail', 'held')
+if not counter[1] then
+  return 'missing'  -- never zero: nobody knows
+end
+local avail, held, quantity = tonumber(counter[1]), tonumber(counter[2]), tonumber(ARGV[2])
+local limit = tonumber(ARGV[5])
+if limit > 0 then
+  -- Only what is settled counts: a hold may yet be given back.
+  local settled = tonumber(redis.call('HGET', KEYS[2], ARGV[4]) or '0')
+  if settled + quantity > limit then
+    return 'limited'
+  end
+end
+if avail >= quantity then
+  local time = redis.call('TIME')
+  local deadline_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
+  redis.call('HSET', KEYS[1], 'avail', avail - quantity, 'held', held + quantity,
+    'h:' .. ARGV[1], ARGV[2] .. ':' .. string.format('%d', deadline_ms))
+  return 'held'
+end
+if avail + held >= quantity then
+  return 'wait'
+end
+return 'sold_out'
