@@ -39,6 +39,9 @@ class Strategy(Protocol):
     def keep(self, worker: Worker) -> Steps[None]:
         """One round of a worker's background task."""
 
+    def reconcile(self, worker: Worker) -> Steps[None]:
+        """Make the counter agree with Postgres, asked for at any moment, without stopping sales."""
+
     def check_step(self) -> None:
         """After every step."""
 
@@ -59,6 +62,28 @@ class ProtocolName(Enum):
 MAKERS: dict[ProtocolName, Callable[[World, Postgres], Strategy]] = {
     ProtocolName.REDIS_LUA: RedisLua,
     ProtocolName.REDIS_LOCK: RedisLock,
+}
+
+
+class Theme(Enum):
+    """What a run is about. The narrow ones reach interleavings that a mix of everything hides."""
+
+    ANYTHING = "any mix of faults"
+    COMMITS_IN_DOUBT = "commits in doubt while counters are seeded"
+    COMMANDS_LATE = "late commands while counters are seeded"
+    SEEDS_ONLY = "no fault at all, but counters are seeded all the time"
+    LEASES_OUTLIVED = "stopped requests and lost data, so that many believe to hold one lock"
+
+
+THEMES = {
+    ProtocolName.REDIS_LUA: (
+        Theme.ANYTHING,
+        Theme.ANYTHING,
+        Theme.COMMITS_IN_DOUBT,
+        Theme.COMMANDS_LATE,
+        Theme.SEEDS_ONLY,
+    ),
+    ProtocolName.REDIS_LOCK: (Theme.ANYTHING, Theme.LEASES_OUTLIVED),
 }
 
 
@@ -85,13 +110,17 @@ class Crowd:
         self.postgres = Postgres(world, self.history)
         self.strategy = MAKERS[protocol](world, self.postgres)
         self.workers = [Worker(number, world) for number in range(rng.choice((2, 2, 3)))]
-        self.keepers_rest_ms = rng.choice((300.0, 1_000.0, 2_500.0))
+        self.keepers_rest_ms = rng.choice((60.0, 300.0, 1_000.0, 2_500.0))
         self.closing = False
         self.kills = 0
         self.requests = 0
-        self.most_tries = rng.choice((1, 3))  # a retry often mends what its first try left behind
+        self.theme = rng.choice(THEMES[protocol])
+        most_tries = rng.choice((1, 3))
+        self.most_tries = 1 if self.theme is Theme.COMMITS_IN_DOUBT else most_tries  # a retry mends what a try left
+        self.spread_ms = rng.choice((30.0, 400.0, 3_000.0))
         world.after_step = self.strategy.check_step
         world.on_kill = self.postgres.owner_killed
+        world.on_stall = self.postgres.owner_stalled
         world.pace_ms = rng.choice((2.0, 8.0, 25.0))
         world.sticky = rng.choice((0.0, 0.0, 0.4, 0.8))
         world.faults = self._draw_faults()
@@ -99,6 +128,14 @@ class Crowd:
     def _draw_faults(self) -> Faults:
         """A mix of faults, each either left out or drawn: runs with few kinds reach deeper than runs with all."""
         rng = self.world.rng
+        if self.theme is Theme.COMMITS_IN_DOUBT:
+            return Faults(commit=0.7)
+        if self.theme is Theme.COMMANDS_LATE:
+            return Faults(late=0.35)
+        if self.theme is Theme.SEEDS_ONLY:
+            return Faults()
+        if self.theme is Theme.LEASES_OUTLIVED:
+            return Faults(stall=0.05)
 
         def rate(most: float) -> float:
             return most * rng.random() if rng.random() < 0.5 else 0.0
@@ -132,7 +169,7 @@ class Crowd:
 
     def _let_clients_come(self) -> None:
         rng = self.world.rng
-        spread_ms = rng.choice((30.0, 400.0, 3_000.0))
+        spread_ms = self.spread_ms
         users = rng.randint(1, 4)
         for number in range(rng.randint(3, 8)):
             key, user = f"k{number}", f"u{rng.randint(1, users)}"
@@ -198,10 +235,18 @@ class Crowd:
             self._kill_worker,
             self._mislead_worker,
             self._hold_row,
+            self._reconcile,
         ]
-        chosen = rng.sample(deeds, rng.choice((0, 0, 1, 2, 3)))
+        most = 6
         span_ms = rng.choice((200.0, 1_500.0, 6_000.0))
-        plan = [(span_ms * rng.random(), rng.choice(chosen)) for _ in range(rng.randint(1, 6))] if chosen else []
+        match self.theme:
+            case Theme.ANYTHING:
+                chosen = rng.sample(deeds, rng.choice((0, 0, 1, 2, 3)))
+            case Theme.LEASES_OUTLIVED:
+                chosen = [redis.flush, redis.roll_back, self._mislead_worker, self._hold_row]
+            case _:
+                chosen, span_ms = [self._reconcile], self.spread_ms + 25 * self.world.pace_ms
+        plan = [(span_ms * rng.random(), rng.choice(chosen)) for _ in range(rng.randint(1, most))] if chosen else []
         if redis.roll_back in chosen:
             plan += [(span_ms * rng.random(), redis.snapshot) for _ in range(3)]
         for at_ms, deed in plan:
@@ -210,8 +255,7 @@ class Crowd:
     def _do(self, deed: Callable[[], None]) -> Steps[None]:
         self.world.tell("FAULT")
         deed()
-        return
-        yield  # a generator, as every task is
+        yield from ()  # a generator, as every task is
 
     def _hang_redis(self) -> None:
         self.strategy.redis.hangs_until_ms = self.world.now_ms + self.world.between(50, 3_000)
@@ -235,6 +279,12 @@ class Crowd:
         sku = self.world.rng.choice(list(self.history.initial))
         steps = self.postgres.hold_row(sku, self.world.between(200, 1_500))
         self.world.spawn(f"intruder on {sku}", Kind.CHAOS, steps)
+
+    def _reconcile(self) -> None:
+        """No fault, but somebody may ask for it at a bad moment."""
+        worker = self.world.rng.choice(self.workers)
+        steps = self.strategy.reconcile(worker)
+        self.world.spawn("reconcile", Kind.KEEPER, steps, worker=worker.number)
 
     def _heal(self) -> bool:
         """End every fault; what is stopped or on its way goes on. True once every worker believes Redis again."""

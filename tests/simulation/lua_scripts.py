@@ -117,6 +117,11 @@ class LuaData:
             self.mark(sku)
         return counter
 
+    def doubt(self, sku: str, token: str) -> object:
+        """Whether a hold was sold is unknown: the reaper will see to it, unless the hold is gone."""
+        counter = self.counters.get(sku)
+        return "left to the reaper" if counter is not None and token in counter.holds else self.mark(sku)
+
     def mark(self, sku: str) -> object:
         """The counter is too high, or may be. A missing one is marked too: a seeder may be reading Postgres for it."""
         counter = self.counters.setdefault(sku, Counter())

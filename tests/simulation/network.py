@@ -1,4 +1,4 @@
-"""Redis as a process behind a network: commands get lost, or lose their answer, or arrive much later; data is lost too."""
+"""Redis as a process behind a network: commands get lost, or lose their answer, or arrive much later."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ class Redis(Generic[D]):
             if fate < 0.65:
                 command(self.data)
                 yield from self._time_out(f"{label} (executed)", command, None)
-            yield from self._time_out(label, command, world.between(0, 6_000))
+            yield from self._time_out(label, command, world.between(0, 400 if fate < 0.85 else 6_000))
+        if world.chance(world.faults.late):
+            yield from self._time_out(label, command, world.between(100, 700))
         reply = command(self.data)
         if world.telling:
             world.tell(f"{label} -> {reply}")
@@ -92,8 +94,7 @@ class Redis(Generic[D]):
 
     def _arrive(self, label: str, command: Callable[[D], T]) -> Steps[None]:
         self.world.tell(f"{label} executes late -> {command(self.data)}")
-        return
-        yield  # a generator, as every task is
+        yield from ()  # a generator, as every task is
 
     def flush(self) -> None:
         """Lose everything."""

@@ -132,13 +132,16 @@ class Postgres:
                 yield self.world.now_ms + self.world.between(0, 200)
                 raise CommitInDoubt
         except Cancelled:
-            if transaction.state is State.COMMITTING:
+            if transaction.state is not State.IN_DOUBT:
                 self.lose_sight_of(transaction)
             raise CancelledInCommit from None
-        self.apply(transaction)
+        if transaction.state is State.COMMITTING:
+            self.apply(transaction)
 
     def lose_sight_of(self, transaction: Transaction) -> None:
-        """A COMMIT that nobody hears of: at once or later, done or not."""
+        """A COMMIT whose answer nobody hears: at once or later, done or not."""
+        if transaction.state is State.OVER:
+            return  # done while its client was stopped
         transaction.state = State.IN_DOUBT
         fate = self.world.random()
         if fate < 0.3:
@@ -156,8 +159,7 @@ class Postgres:
             self.apply(transaction)
         else:
             self.roll_back(transaction)
-        return
-        yield  # a generator, as every task is
+        yield from ()  # a generator, as every task is
 
     def apply(self, transaction: Transaction) -> None:
         """The moment at which a transaction's writes become visible."""
@@ -197,6 +199,12 @@ class Postgres:
                 self.lose_sight_of(transaction)
             elif transaction.state is State.OPEN:
                 self.roll_back(transaction)
+
+    def owner_stalled(self, task: Task) -> None:
+        """A client process was stopped: a COMMIT already sent goes on without it."""
+        for transaction in [each for each in self.open if each.task is task]:
+            if transaction.state is State.COMMITTING:
+                self.apply(transaction)
 
     def hold_row(self, sku: str, length_ms: float) -> Steps[None]:
         """Somebody's session that keeps the stock row locked for a while (a fault)."""

@@ -225,9 +225,7 @@ class RedisLock:
         """Release what may be held; shielded; False if Redis did not answer."""
         if not grip.sent:
             return True
-        command = self.redis.call(
-            f"RELEASE {grip.owner}", lambda data: self._release(data, request.sku, grip.owner)
-        )
+        command = self.redis.call(f"RELEASE {grip.owner}", lambda data: self._release(data, request.sku, grip.owner))
         try:
             yield from shielded(command) if self.world.obeys(Rule.RELEASE_SHIELDED) else command
         except RedisAway:
@@ -248,6 +246,10 @@ class RedisLock:
             worker.command_failed()
         else:
             worker.returning = False
+
+    def reconcile(self, worker: Worker) -> Steps[None]:
+        """There is no counter."""
+        yield from ()
 
     # Checks -------------------------------------------------------------------------------------------------------
 

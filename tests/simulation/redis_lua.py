@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from flashbench.vocabulary import Outcome
 from tests.simulation.findings import Finding
 from tests.simulation.guarded_transaction import OUTCOMES, Deed, commit_guarded
@@ -98,7 +97,8 @@ class RedisLua:
         try:
             deed = yield from commit_guarded(self.postgres, request, per_user_limit=self.limit)
         except CancelledInCommit:
-            raise  # unknown: the hold stays
+            yield from self._doubt(worker, request, token)
+            raise
         except Cancelled:
             yield from self._tell_redis(worker, request, self._give_back(request, token, marking=False))
             raise
@@ -116,7 +116,15 @@ class RedisLua:
         elif deed is not Deed.UNKNOWN or not obeys(Rule.UNKNOWN_KEEPS_HOLD):
             marking = deed in (Deed.SOLD_OUT, Deed.REPLAY) and obeys(Rule.REFUSAL_MARKS_STALE)
             yield from self._tell_redis(worker, request, self._give_back(request, token, marking=marking))
+        else:
+            yield from self._doubt(worker, request, token)
         return OUTCOMES[deed]
+
+    def _doubt(self, worker: Worker, request: Request, token: str) -> Steps[None]:
+        """An unknown commit: its hold stays where it is."""
+        if self.world.obeys(Rule.DOUBT_MARKS_STALE):
+            command = self.redis.call(f"DOUBT {token}", lambda data: data.doubt(request.sku, token))
+            yield from self._tell_redis(worker, request, command)
 
     def _give_back(self, request: Request, token: str, *, marking: bool) -> Steps[object]:
         return self.redis.call(
@@ -211,6 +219,16 @@ class RedisLua:
         except PostgresFailed:
             self.world.tell("keeper: Postgres did not answer")
 
+    def reconcile(self, worker: Worker) -> Steps[None]:
+        """Seed every SKU, whatever its state."""
+        try:
+            for sku in self.skus:
+                yield from self._seed(worker, sku)
+        except RedisAway:
+            worker.command_failed()
+        except PostgresFailed:
+            self.world.tell("reconcile: Postgres did not answer")
+
     # Checks -------------------------------------------------------------------------------------------------------
 
     def check_step(self) -> None:
@@ -245,5 +263,3 @@ class RedisLua:
 
     def check_lone_purchase(self, request: Request) -> None:
         """Nothing more is asked of a purchase at rest."""
-
-

@@ -1,7 +1,7 @@
 """The safety rules of the strategies, one by one, so that each can be removed and missed.
 
-A simulation runs with a set of broken rules (none, for the real protocol). The text of a rule says what is done and what
-is lost without it; the variant without it does the plausible wrong thing that the text names.
+A simulation runs with a set of broken rules (none, for the real protocol). The text of a rule says what is done and
+what is lost without it; the variant without it does the plausible wrong thing that the text names.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Rule(Enum):
     )
     LIMIT_BY_BUYERS_ROW = (
         Part.GUARD,
-        "The limit is a row per user that purchases of every SKU lock. Counting orders under one SKU's lock lets a user "
-        "pass the limit across SKUs.",
+        "The limit is a row per user that purchases of every SKU lock. Counting orders under one SKU's lock lets a "
+        "user pass the limit across SKUs.",
     )
     CONFLICT_ROLLS_BACK = (
         Part.GUARD,
@@ -61,8 +61,8 @@ class Rule(Enum):
     )
     TRANSACTION_IS_BOUNDED = (
         Part.GUARD,
-        "The server ends a transaction that passes its time limit, idle or not. Without it one stopped worker keeps the "
-        "row lock, and every mode waits for it.",
+        "The server ends a transaction that passes its time limit, idle or not. Without it one stopped worker keeps "
+        "the row lock, and every mode waits for it.",
     )
     ONE_GUARD_IN_EVERY_MODE = (
         Part.GUARD,
@@ -93,12 +93,20 @@ class Rule(Enum):
         "A replay gives its hold back. Settling it counts one sale twice: stale-low.",
     )
     FAILURE_NEVER_SETTLES = (Part.LUA, "A failed or refused purchase gives its hold back. Settled: stale-low.")
-    REAPER_GIVES_BACK = (Part.LUA, "The reaper gives back, it does not settle: the owner may have failed. Else stale-low.")
+    REAPER_GIVES_BACK = (
+        Part.LUA,
+        "The reaper gives back, it does not settle: the owner may have failed. Else stale-low.",
+    )
     UNKNOWN_NEVER_SETTLES = (Part.LUA, "An unknown commit is not settled: it may not have happened. Else stale-low.")
     UNKNOWN_KEEPS_HOLD = (
         Part.LUA,
-        "An unknown commit leaves its hold to the reaper, which marks the counter stale. Given back at once as a failure "
-        "is, the sum stays safe, but nothing tells Redis of a sale that did happen.",
+        "An unknown commit leaves its hold to the reaper, which marks the counter stale. Given back at once as a "
+        "failure is, the sum stays safe, but nothing tells Redis of a sale that did happen.",
+    )
+    DOUBT_MARKS_STALE = (
+        Part.LUA,
+        "An unknown commit whose hold is gone already marks the counter stale: a seed that read Postgres before that "
+        "commit may have dropped the hold, and then no reaper will find it. Else the stores end up apart.",
     )
     SETTLE_NEEDS_TOKEN = (
         Part.LUA,
@@ -106,11 +114,13 @@ class Rule(Enum):
     )
     GIVE_BACK_NEEDS_TOKEN = (
         Part.LUA,
-        "A hold is given back only if its own token is still there. Twice given back, the counter passes what Postgres has.",
+        "A hold is given back only if its own token is still there. Given back twice, it is "
+        "sold twice over, and the stores end up apart.",
     )
     TOKEN_PER_HOLD = (
         Part.LUA,
-        "Every hold has a random token of its own. With the key as token, twins overwrite each other's hold and leak it.",
+        "Every hold has a random token of its own. With the key as token, twins overwrite each other's hold "
+        "and leak it.",
     )
     UNANSWERED_HOLD_NEVER_SETTLES = (
         Part.LUA,
@@ -123,17 +133,18 @@ class Rule(Enum):
     )
     SEED_BY_COMPARE_AND_SET = (
         Part.LUA,
-        "A seed is refused if another seed came since its epoch was read. Else a seeder that slept writes an old figure "
-        "over a fresh one. Never wrong in an answer (an old figure is stale-high), but the stores end up apart.",
+        "A seed is refused if another seed came since its epoch was read. Else a seeder that slept writes an old "
+        "figure over a fresh one. Never wrong in an answer (an old figure is stale-high), but the stores end up apart.",
     )
     SEED_DROPS_HOLDS = (
         Part.LUA,
-        "A seed drops the holds. Kept (avail = remaining - held), those whose sale is counted already settle once more.",
+        "A seed drops the holds. Kept (avail = remaining - held), those whose sale is counted already settle "
+        "once more.",
     )
     SEED_KEEPS_MARKS = (
         Part.LUA,
-        "A seed leaves the counter stale if it was marked or settled since the seeder looked. Else a sale made while it "
-        "read Postgres is forgotten, and the stores end up apart.",
+        "A seed leaves the counter stale if it was marked or settled since the seeder looked. Else a sale made while "
+        "it read Postgres is forgotten, and the stores end up apart.",
     )
     EPOCH_READ_FIRST = (
         Part.LUA,
@@ -167,7 +178,8 @@ class Rule(Enum):
     )
     WAIT_FOR_HOLDS_IS_BOUNDED = (
         Part.LUA,
-        "A buyer waits at most 300 ms for holds to settle, then takes the guarded path. Else a dead owner makes it wait.",
+        "A buyer waits at most 300 ms for holds to settle, then takes the guarded path. Else a dead owner makes it "
+        "wait.",
     )
 
     # redis_lock --------------------------------------------------------------------------------------------------
@@ -209,12 +221,13 @@ class Rule(Enum):
     LOCK_EXPIRES = (Part.LOCK, "Lock and lease are set in one command. Set apart, a kill in between locks for ever.")
     COUNTER_RAISED_ON_LOSS = (
         Part.LOCK,
-        "A holder that the fence refuses raises the token counter. Else, after a loss, no holder passes the fence again "
-        "and the lock is of no use.",
+        "A holder that the fence refuses raises the token counter. Else, after a loss, no holder passes the fence "
+        "again and the lock is of no use.",
     )
     COUNTER_RAISED_TO_MAX = (
         Part.LOCK,
-        "It is raised to the greater of its own value and the fence. Set to the fence, it goes back and grants tokens twice.",
+        "It is raised to the greater of its own value and the fence. Set to the fence, it goes back and grants "
+        "tokens twice.",
     )
     WAIT_FOR_LOCK_IS_BOUNDED = (
         Part.LOCK,

@@ -1,7 +1,8 @@
 """A world of coroutines that runs one atomic step at a time, in an order drawn from a seed.
 
-A task is a generator. Each ``yield`` is a point where anything else may happen: other tasks, a stall, a cancellation, a
-kill. What it yields is the moment, in virtual milliseconds, from which it may go on (0: at once). Nothing reads a real clock.
+A task is a generator. Each ``yield`` is a point where anything else may happen: other tasks, a stall, a cancellation,
+a kill. What it yields is the moment, in virtual milliseconds, from which it may go on (0: at once). Nothing reads a
+real clock.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Faults:
 
     stall: float = 0.0  # per step of a request or keeper
     cancel: float = 0.0  # per step of a request
-    redis: float = 0.0  # per command
+    redis: float = 0.0  # per command: it or its answer is lost, or it comes late
+    late: float = 0.0  # per command: it comes soon after its sender has given up
     statement: float = 0.0
     commit: float = 0.0
 
@@ -97,6 +99,7 @@ class World:
         self.current: Task | None = None
         self.buried: list[Task] = []  # kept referenced: a collected generator would run its clean-up
         self.on_kill: Callable[[Task], None] = lambda task: None
+        self.on_stall: Callable[[Task], None] = lambda task: None
         self.after_step: Callable[[], None] = lambda: None
         self.names = 0
         self.findings: dict[Finding, str] = {}
@@ -135,7 +138,9 @@ class World:
         """True with this probability; draws nothing if it is 0."""
         return probability > 0.0 and self.random() < probability
 
-    def spawn(self, name: str, kind: Kind, steps: Steps[Any], *, worker: int | None = None, delay_ms: float = 0.0) -> Task:
+    def spawn(
+        self, name: str, kind: Kind, steps: Steps[Any], *, worker: int | None = None, delay_ms: float = 0.0
+    ) -> Task:
         """Start a task."""
         task = Task(name, kind, steps, worker, self.now_ms + delay_ms)
         self.tasks.append(task)
@@ -187,6 +192,7 @@ class World:
             task.stalled = True
             task.wake_at_ms = self.now_ms + length_ms
             self.tell(f"STALLS for {length_ms:.0f} ms")
+            self.on_stall(task)
             return True
         return False
 
