@@ -1,1 +1,5 @@
-"""Evidence in, verdict and pictures out. Pure: opens no socket, starts no server."""
+"""Evidence in, verdict and pictures out. Pure: opens no socket; the one process it starts is itself, to judge apart."""
+
+from reports.apart import judge_apart
+
+__all__ = ["judge_apart"]

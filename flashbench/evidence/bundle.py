@@ -52,10 +52,8 @@ from flashbench.evidence.sealing import (
     ROWS_AT_ONCE,
 )
 
-NULLABLE = frozenset(
-    ("returned_ns", "remaining", "seq", "version", "age_s", "server_us", "redis_us", "postgres_us")
-    + ("fence", "created_unix_us")
-)
+_MEASURED = ("server_us", "redis_us", "postgres_us", "age_s")
+NULLABLE = frozenset({*_MEASURED, "returned_ns", "remaining", "seq", "version", "fence", "created_unix_us"})
 _TEXT = pd.StringDtype("pyarrow", na_value=np.nan)
 _CATEGORIES = {
     "outcome": [outcome.value for outcome in OUTCOMES],
@@ -260,24 +258,25 @@ class _Reader:
         if worker not in (*self.trial.workers, DRAIN_WORKER):
             self._distrust(f"{path.name} is of worker {worker}, which this trial did not have")
             return None
-        self._compare_with_closing(path.name, kind, worker, table, dtype)
+        problem = self._departure(path.name, kind, worker, table, dtype)
+        if problem:
+            self._distrust(problem)
+            return None
         return table
 
-    def _compare_with_closing(
-        self, name: str, kind: str, worker: str, table: pa.Table, dtype: np.dtype[np.void]
-    ) -> None:
-        """The rows must be those that the worker wrote, and those that were sealed."""
-        metadata = table.schema.metadata or {}
+    def _departure(self, name: str, kind: str, worker: str, table: pa.Table, dtype: np.dtype[np.void]) -> str | None:
+        """How the rows differ from those that the worker wrote, or, if it left no closing, from those sealed."""
         closing = self.closings.get(worker)
-        rows, stated = table.num_rows, metadata.get(META_SHA256, b"").decode()
-        if closing is not None:
-            rows, stated = (
-                (closing.tries, closing.tries_sha256) if kind == "tries" else (closing.reads, closing.reads_sha256)
-            )
+        rows, sha256 = table.num_rows, (table.schema.metadata or {}).get(META_SHA256, b"").decode()
+        if closing is not None and kind == "tries":
+            rows, sha256 = closing.tries, closing.tries_sha256
+        elif closing is not None:
+            rows, sha256 = closing.reads, closing.reads_sha256
         if table.num_rows != rows:
-            self._distrust(f"{name} has {table.num_rows} rows, worker {worker} wrote {rows}")
-        elif _records_sha256(table, dtype) != stated:
-            self._distrust(f"{name} is not what worker {worker} wrote: the hash of its rows differs")
+            return f"{name} has {table.num_rows} rows, worker {worker} wrote {rows}"
+        if _records_sha256(table, dtype) != sha256:
+            return f"{name} is not what worker {worker} wrote: the hash of its rows differs"
+        return None
 
     def _table(self, path: Path, schema: pa.Schema) -> pa.Table | None:
         try:

@@ -1,0 +1,71 @@
+"""I1: nothing is sold that was not there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.checks.finding import Finding, Positions
+from reports.checks.history import NULL, SOLD, History, Ints
+
+TITLE = "no oversell"
+
+
+def check(history: History) -> Finding:
+    """Per SKU: ledger quantity ≤ initial, and acknowledged quantity ≤ initial.
+
+    Missing rows can only make either sum smaller, so this may fail on incomplete evidence.
+    """
+    initial, acknowledged, ordered = history.initial, history.acknowledged, history.ordered
+    counted = acknowledged if ordered is None else np.maximum(acknowledged, ordered)
+    over = np.flatnonzero(counted > initial)
+    numbers = {
+        "initial": int(initial.sum()),
+        "in_ledger": None if ordered is None else int(ordered.sum()),
+        "acknowledged": int(acknowledged.sum()),
+        "oversold_units": int((counted - initial)[over].sum()),
+        "oversold_skus": len(over),
+    }
+    if len(over):
+        worst = int(over[np.argmax((counted - initial)[over])])
+        more = f", and {counted(len(over) - 1, 'more SKU is', 'more SKUs are')} oversold" if len(over) > 1 else ""
+        return Finding.broken(
+            f"{history.skus[worst]} had {initial[worst]} units, {counted[worst]} were sold{more}",
+            numbers,
+            tries=_beyond_initial(history, over) if ordered is None else np.empty(0, np.intp),
+            rows=_rows_beyond_initial(history, over),
+            offending=numbers["oversold_units"],
+        )
+    if not history.whole:
+        return Finding.undecided("no oversell is seen in what there is, but sales may be missing from it", numbers)
+    return Finding.held(
+        f"{numbers['in_ledger']} sold of {numbers['initial']}, per SKU never more than there was", numbers
+    )
+
+
+def _rows_beyond_initial(history: History, skus: Positions) -> Positions:
+    """The orders after a SKU's last unit, along ``seq`` where it is given, else as the ledger lists them."""
+    ledger = history.ledger
+    if ledger is None:
+        return np.empty(0, np.intp)
+    listed = np.arange(len(ledger))
+    along = np.where(ledger.seq == NULL, listed, ledger.seq)
+    order = np.lexsort((listed, along, ledger.sku))
+    order = order[np.isin(ledger.sku[order], skus)]
+    return order[_running(ledger.sku[order], ledger.quantity[order]) > history.initial[ledger.sku[order]]]
+
+
+def _beyond_initial(history: History, skus: Positions) -> Positions:
+    """The acknowledged purchases after a SKU's last unit, in the order of their answers."""
+    purchases = history.purchases
+    sold = np.flatnonzero((purchases.outcome == SOLD) & np.isin(purchases.sku, skus))
+    order = sold[np.lexsort((purchases.returned_ns[sold], purchases.sku[sold]))]
+    over = _running(purchases.sku[order], purchases.quantity[order]) > history.initial[purchases.sku[order]]
+    return purchases.decisive[order[over]]
+
+
+def _running(group: Ints, quantity: Ints) -> Ints:
+    """Running sums that start again with each group; ``group`` is sorted."""
+    total = np.cumsum(quantity)
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    before = np.repeat(total[starts] - quantity[starts], np.diff(np.append(starts, len(group))))
+    return np.asarray(total - before, np.int64)

@@ -1,0 +1,42 @@
+"""I2: what a buyer was told to have bought is in the ledger."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.checks.finding import Finding
+from reports.checks.history import SOLD, History
+
+TITLE = "nothing lost"
+
+
+def check(history: History) -> Finding:
+    """Every purchase that ended ``sold`` has an order with its key and the same SKU, quantity and user."""
+    ledger, purchases = history.ledger, history.purchases
+    if ledger is None:
+        return Finding.undecided("there is no ledger to find the sales in")
+    ordered, as_asked = np.zeros(len(purchases), bool), np.zeros(len(purchases), bool)
+    known = ledger.purchase >= 0
+    ordered[ledger.purchase[known]] = True
+    as_asked[ledger.purchase[known & ledger.as_asked]] = True
+    sold = purchases.outcome == SOLD
+    lost, different = np.flatnonzero(sold & ~ordered), np.flatnonzero(sold & ordered & ~as_asked)
+    numbers = {"sold": int(sold.sum()), "lost": len(lost), "different": len(different), "orders": len(ledger)}
+    if not history.whole:
+        return Finding.undecided(
+            "orders may be missing from the evidence, so a sale without one proves nothing", numbers
+        )
+    if not len(lost) and not len(different):
+        return Finding.held(f"each of {numbers['sold']} sales that buyers were told of is in the ledger", numbers)
+    parts = []
+    if len(lost):
+        parts.append(f"{len(lost)} of {numbers['sold']} sales that buyers were told of are not in the ledger")
+    if len(different):
+        parts.append(f"{len(different)} are there with another SKU, quantity or user")
+    return Finding.broken(
+        "; ".join(parts),
+        numbers,
+        tries=purchases.decisive[np.concatenate((lost, different))],
+        rows=np.flatnonzero(known & np.isin(ledger.purchase, different)),
+        offending=len(lost) + len(different),
+    )

@@ -1,0 +1,47 @@
+"""I12: with nothing broken any more, every buyer gets an answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.checks.finding import Finding
+from reports.checks.history import LIMITED, NEVER, SOLD, SOLD_OUT, History
+
+TITLE = "live"
+
+DECIDED_WITHIN_S = 5.0
+
+
+def check(history: History) -> Finding:
+    """Each purchase of the drain gets sold, sold_out or limited within 5 s of its first try, retries included."""
+    tries, purchases = history.tries, history.purchases
+    drained = np.flatnonzero(purchases.in_drain)
+    decided_ns = np.full(len(purchases), NEVER)
+    deciding = np.isin(tries.outcome, (SOLD, SOLD_OUT, LIMITED))
+    np.minimum.at(decided_ns, tries.key[deciding], tries.returned_ns[deciding])
+    never = drained[decided_ns[drained] == NEVER]
+    answered = drained[decided_ns[drained] != NEVER]
+    took_s = (decided_ns[answered] - purchases.invoked_ns[answered]) / 1e9
+    slow = answered[took_s > DECIDED_WITHIN_S]
+    numbers = {
+        "drain_purchases": len(drained),
+        "undecided": len(never),
+        "slower_than_5s": len(slow),
+        "slowest_s": round(float(took_s.max()), 3) if len(took_s) else None,
+    }
+    if not history.tries_whole:
+        return Finding.undecided("tries may be missing from the evidence", numbers)
+    if not len(drained):
+        return Finding.undecided("there was no drain", numbers)
+    if len(never) or len(slow):
+        late = np.concatenate((never, slow))
+        return Finding.broken(
+            f"of {len(drained)} purchases of the drain, {len(never)} were never decided"
+            f" and {len(slow)} took longer than {DECIDED_WITHIN_S:g} s",
+            numbers,
+            tries=purchases.decisive[late],
+            offending=len(late),
+        )
+    return Finding.held(
+        f"all {len(drained)} purchases of the drain were decided within {numbers['slowest_s']} s", numbers
+    )

@@ -1,0 +1,106 @@
+"""One trial's verdict. It starts as UNPROVEN and must be earned."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from flashbench.evidence.bundle import Bundle, UnreadableTrialError
+from flashbench.evidence.documents import VERDICT, FindingDocument, VerdictDocument
+from flashbench.vocabulary import Expectation, Tier, Validity, Verdict
+from reports.checks.finding import Finding
+from reports.checks.history import History
+from reports.checks.registry import Check, checks
+from reports.judging.doubts import doubts
+from reports.judging.identities import identities
+from reports.judging.validity import invalid_reasons
+
+
+def judge(folder: Path) -> VerdictDocument:
+    """Derive the verdict from the evidence in ``folder`` and keep it there as ``verdict.json`` if that can be written.
+
+    UsageError if ``folder`` is no trial's; evidence that is missing, altered or unreadable makes it UNPROVEN.
+    """
+    try:
+        verdict = judged(Bundle.load(folder))
+    except UnreadableTrialError as trouble:
+        verdict = _nameless(folder, str(trouble))
+    with contextlib.suppress(OSError):  # a copy on read-only media can be judged as well
+        (folder / VERDICT).write_text(verdict.to_json())
+    return verdict
+
+
+def judged(bundle: Bundle) -> VerdictDocument:
+    """The verdict on evidence that is loaded."""
+    trial, history = bundle.trial, History.of(bundle)
+    findings = tuple(_finding(check, history, bundle.trusted) for check in checks())
+    broken = [finding.invariant for finding in findings if finding.status == "broken"]
+    reasons = doubts(bundle, history)
+    reasons += [f"{each.invariant} is undecided: {each.sentence}" for each in findings if each.status == "undecided"]
+    verdict = Verdict.UNPROVEN
+    if broken:
+        verdict = Verdict.FAIL
+    elif not reasons and all(finding.status == "held" for finding in findings):
+        verdict = Verdict.PASS
+    invalid = invalid_reasons(bundle, history)
+    try:
+        expectation = Expectation.parse(trial.expectation)
+    except ValueError as error:
+        reasons.append(str(error))
+        verdict = Verdict.UNPROVEN if verdict is Verdict.PASS else verdict
+        expectation = Expectation()
+    return VerdictDocument(
+        trial=trial.trial,
+        strategy=trial.strategy,
+        control=trial.control,
+        expectation=trial.expectation,
+        verdict=verdict,
+        validity=Validity.INVALID if invalid else Validity.VALID,
+        tier=_tier(bundle, history),
+        met=met(expectation, verdict, findings),
+        findings=findings,
+        reasons=tuple(reasons),
+        invalid_reasons=tuple(invalid),
+        identities=identities(history),
+    )
+
+
+def met(expectation: Expectation, verdict: Verdict, findings: tuple[FindingDocument, ...]) -> bool:
+    """Whether a trial showed what it should: a control breaks that invariant, whatever else it breaks."""
+    if expectation.breaks is None:
+        return verdict is Verdict.PASS
+    return any(each.invariant == expectation.breaks and each.status == "broken" for each in findings)
+
+
+def _finding(check: Check, history: History, trusted: bool) -> FindingDocument:
+    if trusted:
+        return check.document(history)
+    nothing = Finding.undecided("trial.json can't be trusted, so nothing is known of the sale")
+    return FindingDocument(
+        invariant=check.invariant, title=check.title, status=nothing.status.value, sentence=nothing.sentence
+    )
+
+
+def _tier(bundle: Bundle, history: History) -> Tier:
+    """C needs the stores, read by the harness, and a ``seq`` on every order; B a ledger."""
+    if bundle.ledger is None or bundle.trial.ledger_source == "none":
+        return Tier.CLIENT
+    own = any(snapshot.source == "stores" for snapshot in history.snapshots)
+    sequenced = bool(bundle.ledger["seq"].notna().all())
+    return Tier.STORES if own and sequenced and bundle.trial.ledger_source == "postgres" else Tier.LEDGER
+
+
+def _nameless(folder: Path, problem: str) -> VerdictDocument:
+    """The verdict on a trial that does not even say what it was."""
+    return VerdictDocument(
+        trial=folder.resolve().name,
+        strategy="unknown",
+        control=False,
+        expectation="pass",
+        verdict=Verdict.UNPROVEN,
+        validity=Validity.VALID,
+        tier=Tier.CLIENT,
+        met=False,
+        findings=(),
+        reasons=(problem,),
+    )
