@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
 
 from flashbench.vocabulary import Outcome
 from tests.simulation.findings import Finding
 from tests.simulation.history import Answer, History, Request
-from tests.simulation.network import Breakable
 from tests.simulation.postgres import Postgres
-from tests.simulation.redis_lock import RedisLock
-from tests.simulation.redis_lua import RedisLua
+from tests.simulation.protocols import MAKERS, ProtocolName
 from tests.simulation.rules import Rule
+from tests.simulation.themes import THEMES, Theme, draw_faults
 from tests.simulation.verdict import judge
 from tests.simulation.worker import Worker
 from tests.simulation.world import SOON, Cancelled, Faults, Kind, Steps, Task, World
@@ -24,67 +21,6 @@ DECISION_LIMIT_MS = 10_000.0  # with every fault healed, stragglers still about
 STEP_LIMIT = 6_000
 REST_MS = 4_000.0  # longer than any lease
 DRAIN_BUYERS = 2
-
-
-class Strategy(Protocol):
-    """What the crowd needs of a protocol."""
-
-    @property
-    def redis(self) -> Breakable:
-        """Its Redis, for the faults."""
-
-    def buy(self, worker: Worker, request: Request) -> Steps[Outcome]:
-        """One request."""
-
-    def keep(self, worker: Worker) -> Steps[None]:
-        """One round of a worker's background task."""
-
-    def reconcile(self, worker: Worker) -> Steps[None]:
-        """Make the counter agree with Postgres, asked for at any moment, without stopping sales."""
-
-    def check_step(self) -> None:
-        """After every step."""
-
-    def check_rest(self, *, exact: bool) -> None:
-        """With nothing in flight, and leases over."""
-
-    def check_lone_purchase(self, request: Request) -> None:
-        """After a purchase at rest, with everything healed."""
-
-
-class ProtocolName(Enum):
-    """The protocols that are simulated."""
-
-    REDIS_LUA = "redis_lua"
-    REDIS_LOCK = "redis_lock"
-
-
-MAKERS: dict[ProtocolName, Callable[[World, Postgres], Strategy]] = {
-    ProtocolName.REDIS_LUA: RedisLua,
-    ProtocolName.REDIS_LOCK: RedisLock,
-}
-
-
-class Theme(Enum):
-    """What a run is about. The narrow ones reach interleavings that a mix of everything hides."""
-
-    ANYTHING = "any mix of faults"
-    COMMITS_IN_DOUBT = "commits in doubt while counters are seeded"
-    COMMANDS_LATE = "late commands while counters are seeded"
-    SEEDS_ONLY = "no fault at all, but counters are seeded all the time"
-    LEASES_OUTLIVED = "stopped requests and lost data, so that many believe to hold one lock"
-
-
-THEMES = {
-    ProtocolName.REDIS_LUA: (
-        Theme.ANYTHING,
-        Theme.ANYTHING,
-        Theme.COMMITS_IN_DOUBT,
-        Theme.COMMANDS_LATE,
-        Theme.SEEDS_ONLY,
-    ),
-    ProtocolName.REDIS_LOCK: (Theme.ANYTHING, Theme.LEASES_OUTLIVED),
-}
 
 
 @dataclass(slots=True)
@@ -123,24 +59,7 @@ class Crowd:
         world.on_stall = self.postgres.owner_stalled
         world.pace_ms = rng.choice((2.0, 8.0, 25.0))
         world.sticky = rng.choice((0.0, 0.0, 0.4, 0.8))
-        world.faults = self._draw_faults()
-
-    def _draw_faults(self) -> Faults:
-        """A mix of faults, each either left out or drawn: runs with few kinds reach deeper than runs with all."""
-        rng = self.world.rng
-        if self.theme is Theme.COMMITS_IN_DOUBT:
-            return Faults(commit=0.7)
-        if self.theme is Theme.COMMANDS_LATE:
-            return Faults(late=0.35)
-        if self.theme is Theme.SEEDS_ONLY:
-            return Faults()
-        if self.theme is Theme.LEASES_OUTLIVED:
-            return Faults(stall=0.05)
-
-        def rate(most: float) -> float:
-            return most * rng.random() if rng.random() < 0.5 else 0.0
-
-        return Faults(stall=rate(0.04), cancel=rate(0.02), redis=rate(0.25), statement=rate(0.06), commit=rate(0.4))
+        world.faults = draw_faults(self.theme, rng)
 
     # Load ---------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from tests.simulation.crowd import ProtocolName, run_seed, story_of
+from tests.simulation.crowd import run_seed, story_of
 from tests.simulation.findings import Finding
+from tests.simulation.protocols import ProtocolName
 from tests.simulation.rules import Part, Rule, rules_of
 
 SEEDS = 20_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.crowd import ProtocolName
+from tests.simulation.protocols import ProtocolName
 from tests.simulation.rules import Rule
 from tests.simulation.search import SEEDS, first_caught, rules_under_test, stories_of_wrong_seeds
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flashbench.vocabulary import Outcome
-from tests.simulation.crowd import ProtocolName, run_seed, story_of
+from tests.simulation.crowd import run_seed, story_of
 from tests.simulation.findings import Finding
 from tests.simulation.history import Answer, Commit, Event, History, Request
+from tests.simulation.protocols import ProtocolName
 from tests.simulation.verdict import judge
 
 FIRST = Request("r1", "k1", "A", 1, "u1")
