@@ -329,7 +329,7 @@ def _frame(workers: list[str], tables: list[pa.Table], schema: pa.Schema, skus: 
             columns[name] = _values(name, column)
         if name == "user":
             columns["user_id"] = _text(pc.binary_join_element_wise("u", column.cast(pa.string()), ""))
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)  # gathering like columns into blocks would double the memory
 
 
 def _empty(schema: pa.Schema, trial: TrialDocument) -> pd.DataFrame:

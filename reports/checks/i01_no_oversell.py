@@ -16,20 +16,20 @@ def check(history: History) -> Finding:
     Missing rows can only make either sum smaller, so this may fail on incomplete evidence.
     """
     initial, acknowledged, ordered = history.initial, history.acknowledged, history.ordered
-    counted = acknowledged if ordered is None else np.maximum(acknowledged, ordered)
-    over = np.flatnonzero(counted > initial)
+    sold = acknowledged if ordered is None else np.maximum(acknowledged, ordered)
+    over = np.flatnonzero(sold > initial)
     numbers = {
         "initial": int(initial.sum()),
         "in_ledger": None if ordered is None else int(ordered.sum()),
         "acknowledged": int(acknowledged.sum()),
-        "oversold_units": int((counted - initial)[over].sum()),
+        "oversold_units": int((sold - initial)[over].sum()),
         "oversold_skus": len(over),
     }
     if len(over):
-        worst = int(over[np.argmax((counted - initial)[over])])
+        worst = int(over[np.argmax((sold - initial)[over])])
         more = f", and {counted(len(over) - 1, 'more SKU is', 'more SKUs are')} oversold" if len(over) > 1 else ""
         return Finding.broken(
-            f"{history.skus[worst]} had {initial[worst]} units, {counted[worst]} were sold{more}",
+            f"{history.skus[worst]} had {initial[worst]} units, {sold[worst]} were sold{more}",
             numbers,
             tries=_beyond_initial(history, over) if ordered is None else np.empty(0, np.intp),
             rows=_rows_beyond_initial(history, over),
