@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gevent
 from gevent.lock import RLock
 from locust import log as locust_log
 from locust.env import Environment
@@ -102,18 +104,20 @@ class _Installation:
             runner.register_message(RELEASE, self._on_release)
             runner.register_message(CLOSE, self._on_close, concurrent=True)
             self._hooks.quitting.add_listener(self._on_worker_quitting)
+            if environment.parsed_options is not None and environment.parsed_options.processes:
+                gevent.spawn(_end_with_parent, runner, os.getppid())
         else:
             self._prepare(environment, runner)
 
     def _on_test_start(self, environment: Environment, **_: Any) -> None:
         self._interrupts.idle = False
         self._interrupts.running()
-        Buyer.load = None
         if self._conductor is None:
             packed = vars(environment.parsed_options).get(BRIEFING)
             if packed is not None:
                 self._join(environment, Briefing.unpacked(packed))
             return
+        Buyer.load = None
         try:
             briefing = self._conductor.start()
         except UsageError as error:
@@ -185,6 +189,9 @@ class _Installation:
     # A worker
 
     def _join(self, environment: Environment, briefing: Briefing) -> None:
+        """Take part in a trial, once: Locust starts a worker anew when users of a lost one are handed to it."""
+        if Buyer.load is not None and Buyer.load.briefing.nonce == briefing.nonce:
+            return
         runner = environment.runner
         assert isinstance(runner, WorkerRunner)
         index = runner.worker_index
@@ -200,9 +207,7 @@ class _Installation:
             load.release(msg.data["at_ns"] if shared_clock else time.monotonic_ns())
 
     def _on_close(self, environment: Environment, msg: Any, **_: Any) -> None:
-        briefing = Briefing.unpacked(msg.data)
-        if Buyer.load is None or Buyer.load.briefing.nonce != briefing.nonce:
-            self._join(environment, briefing)  # it was given no user, and says so
+        self._join(environment, Briefing.unpacked(msg.data))  # if it was given no user, it says so
         self._hand_in(environment)
 
     def _hand_in(self, environment: Environment) -> None:
@@ -223,3 +228,10 @@ class _Installation:
         assert environment.runner is not None
         environment.runner.stop()
         environment.process_exit_code = 0  # the master answers for the run
+
+
+def _end_with_parent(runner: WorkerRunner, parent: int) -> None:
+    """A forked worker whose master was killed would wait a minute for its heartbeat."""
+    while os.getppid() == parent:
+        gevent.sleep(0.5)
+    runner.quit()
