@@ -306,16 +306,19 @@ def _records_sha256(table: pa.Table, dtype: np.dtype[np.void]) -> str:
 
 
 def _frame(workers: list[str], tables: list[pa.Table], schema: pa.Schema, skus: list[str]) -> pd.DataFrame | None:
-    """One frame of all workers' rows; None if a SKU's index is out of range."""
-    bare = [table.replace_schema_metadata(None) for table in tables]
-    table = pa.concat_tables([schema.empty_table(), *bare]).unify_dictionaries().combine_chunks()
+    """One frame of all workers' rows; None if a SKU's index is out of range. Empties ``tables`` to save memory."""
     counts = [each.num_rows for each in tables]
+    bare = [table.replace_schema_metadata(None) for table in tables]
+    table = pa.concat_tables([schema.empty_table(), *bare]).unify_dictionaries()
+    tables.clear()
+    bare.clear()
     labels = pd.Categorical.from_codes(
         np.repeat(np.arange(len(workers)), counts), categories=pd.Index(workers, dtype=object)
     )
     columns: dict[str, Any] = {"worker": labels}
     for name in schema.names:
         column = _whole(table.column(name))
+        table = table.drop_columns([name])
         if name == "sku":
             codes = column.to_numpy(zero_copy_only=False).astype(np.int32)
             if len(codes) and int(codes.max()) >= len(skus):
@@ -329,7 +332,7 @@ def _frame(workers: list[str], tables: list[pa.Table], schema: pa.Schema, skus: 
             columns[name] = _values(name, column)
         if name == "user":
             columns["user_id"] = _text(pc.binary_join_element_wise("u", column.cast(pa.string()), ""))
-    return pd.DataFrame(columns, copy=False)  # gathering like columns into blocks would double the memory
+    return pd.DataFrame(columns)
 
 
 def _empty(schema: pa.Schema, trial: TrialDocument) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import Finding, Positions
 from reports.checks.history import NULL, SOLD, History, Ints
+from reports.checks.words import counted
 
 TITLE = "no oversell"
 

@@ -37,7 +37,7 @@ def check(history: History) -> Finding:
         return Finding.undecided("no user over the limit is seen, but the evidence is incomplete", numbers)
     if len(unexplained):
         return Finding.broken(
-            f"what the user had bought does not explain {len(unexplained)} of {counted(refusals, 'refusal')} by the limit",
+            f"what users had bought does not explain {len(unexplained)} of {counted(refusals, 'refusal')} by the limit",
             numbers,
             tries=unexplained,
         )
