@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Aftermath:
@@ -13,13 +15,21 @@ class Aftermath:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def see_to(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work and wait for it. A cancellation ends the waiting, not the work."""
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do the work, which must have an end of its own, without waiting for it."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        await asyncio.shield(task)
+        return task
 
-    async def close(self) -> None:
-        """Wait for what is still running."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+    async def see_to(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work and wait for it. A cancellation ends the waiting, not the work."""
+        return await asyncio.shield(self.begin(work))
+
+    async def close(self, limit_s: float = 2.0) -> None:
+        """Wait for what is still running; what does not end within the limit is cancelled."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=limit_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)

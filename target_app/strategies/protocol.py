@@ -166,11 +166,16 @@ class Database(Protocol):
 class GuardedRedis(Protocol):
     """The worker's Redis behind its time limit and circuit breaker, timed for Server-Timing."""
 
-    async def call(self, command: Callable[[Any], Awaitable[T]], *, extra_s: float = 0.0) -> T:
+    async def call(self, command: Callable[[Any], Awaitable[T]]) -> T:
         """Run one command, ``await command(client)``, never retried; RedisAwayError if it did not answer in time.
 
         ``client`` is a ``redis.asyncio.Redis``. An error reply by Redis (``ResponseError``) passes through.
-        ``extra_s`` is added to the limit for a command that blocks on purpose.
+        """
+
+    def listen(self, channel: str, hear: Callable[[bytes], None]) -> None:
+        """Hand every message on a pub/sub channel to ``hear``, from now on; best effort, for waking those who wait.
+
+        Needs a running event loop.
         """
 
     @property

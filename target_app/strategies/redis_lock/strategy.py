@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from target_app.cache.script import Script
 from target_app.strategies.aftermath import Aftermath
@@ -23,64 +22,34 @@ from target_app.strategies.protocol import (
     RedisAwayError,
     Resources,
     Result,
+    Sale,
     Strategy,
     Unavailable,
 )
+from target_app.strategies.redis_lock.line import Lines
 
 ACQUIRE = Script.beside(__file__, "acquire.lua")
 RAISE = Script.beside(__file__, "raise.lua")
 RELEASE = Script.beside(__file__, "release.lua")
 BUSY, MISSING = -1, -2
 
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    lock: str
-    token: str
-    wake: str
-
-    @classmethod
-    def of(cls, purchase: Purchase) -> _Keys:
-        prefix = f"redis_lock:{purchase.sale.sale_id}"
-        return cls(*(f"{prefix}:{kind}:{purchase.sku}" for kind in ("lock", "token", "wake")))
+CHANNEL = "redis_lock:released"  # the name of each lock that is released
+TOKEN_KEY = "redis_lock:{sale_id}:token:{sku}"
+LOCK_KEY = "redis_lock:{sale_id}:lock:{sku}"
+STRAY_ROUND_S = 0.25
+STRAY_ROUNDS = 240  # of asking an absent Redis to release a lock that it may yet grant
+STRAY_ANSWERS = 3  # that there is no such lock; then it is left to its lease
 
 
 @dataclass(slots=True)
 class _Grip:
     """What a request knows of its own lock."""
 
+    lock: str
+    token: str
     owner: str
-    sent_s: float | None = None  # when the first acquire was sent: from then on the lock may be ours
-
-
-class Turns:
-    """Buyers of one SKU in one worker stand in line here, so that only the first of them asks Redis."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    @asynccontextmanager
-    async def turn(self, name: str, limit_s: float) -> AsyncIterator[bool]:
-        """True when it is one's turn; False if it did not come within the limit."""
-        line, length = self._lines.get(name, (asyncio.Lock(), 0))
-        self._lines[name] = (line, length + 1)
-        try:
-            try:
-                async with asyncio.timeout(limit_s):
-                    await line.acquire()
-            except TimeoutError:
-                yield False
-                return
-            try:
-                yield True
-            finally:
-                line.release()
-        finally:
-            line, length = self._lines[name]
-            if length > 1:
-                self._lines[name] = (line, length - 1)
-            else:
-                del self._lines[name]
+    sent_s: float | None = None  # when the last acquire was sent: from the first one on the lock may be ours
+    answered: bool = True  # whether the last one was
 
 
 class RedisLock(Strategy):
@@ -88,13 +57,24 @@ class RedisLock(Strategy):
 
     name = "redis_lock"
     summary = "Redis lock (SET NX PX, fencing token) around the Postgres transaction; row lock as fallback"
-    declared_keys = ("redis_lock:{sale_id}:token:{sku}",)
+    declared_keys = (TOKEN_KEY,)
 
     def __init__(self, resources: Resources) -> None:
         super().__init__(resources)
-        self._turns = Turns()
+        self._lines = Lines()
+        self._waiting: dict[str, asyncio.Event] = {}  # by lock: whoever has the turn in this worker
         self._aftermath = Aftermath()
+        self._listens = False
         self._lease_ms = round(resources.limits.lock_lease_s * 1000)
+        self._retention_ms = round(resources.limits.retention_s * 1000)
+
+    async def open(self, sale: Sale) -> None:
+        """Begin the token counters, which a first buyer would else have to find missing."""
+        for sku in sale.items:
+            try:
+                await self._begin_counter(_key(TOKEN_KEY, sale.sale_id, sku))
+            except RedisAwayError:
+                return
 
     async def buy(self, purchase: Purchase) -> Result:
         result = None
@@ -105,66 +85,75 @@ class RedisLock(Strategy):
     async def close(self) -> None:
         await self._aftermath.close()
 
+    async def _begin_counter(self, token: str) -> None:
+        async def command(client: Any) -> Any:
+            return await client.set(token, 0, nx=True, px=self._retention_ms)
+
+        await self.resources.redis.call(command)
+
     async def _buy_in_turn(self, purchase: Purchase) -> Result | None:
         """None if the lock could not be had: the guarded path is to be taken."""
+        self._listen()
         give_up_s = time.monotonic() + self.resources.limits.wait_s
-        keys = _Keys.of(purchase)
-        async with self._turns.turn(keys.lock, self.resources.limits.wait_s) as came:
-            if not came:
+        sale_id, sku = purchase.sale.sale_id, purchase.sku
+        grip = _Grip(_key(LOCK_KEY, sale_id, sku), _key(TOKEN_KEY, sale_id, sku), secrets.token_hex(12))
+        async with self._lines.turn(grip.lock, self.resources.limits.wait_s) as line:
+            if line is None or not self.resources.redis.available:
                 return None
-            grip = _Grip(secrets.token_hex(12))
             try:
-                return await self._buy_by_lock(purchase, keys, grip, give_up_s)
+                return await self._buy_by_lock(purchase, grip, give_up_s)
             except RedisAwayError:
+                line.disperse()
                 return None
             except DatabaseAwayError as error:  # only while reading the fence: nothing was written
                 return Unavailable(str(error), no_effect=True)
             finally:
                 if grip.sent_s is not None:
-                    await self._aftermath.see_to(self._release(keys, grip))
+                    await self._aftermath.see_to(self._release(grip))
 
-    async def _buy_by_lock(self, purchase: Purchase, keys: _Keys, grip: _Grip, give_up_s: float) -> Result | None:
-        token = await self._wait_for_lock(keys, grip, give_up_s)
-        if token == MISSING:
-            (row,) = await self.resources.ledger.stock_rows(purchase.sale, [purchase.sku])
-            token = await self._raise_counter(keys, grip, row.fence)
+    async def _buy_by_lock(self, purchase: Purchase, grip: _Grip, give_up_s: float) -> Result | None:
+        token = await self._wait_for_lock(purchase, grip, give_up_s)
         for last in (False, True):
-            if token < 0 or not self._lease_suffices(grip):
+            if token == BUSY or not self._lease_suffices(grip):
                 return None
             result = await self.resources.ledger.commit_fenced(purchase, token)
             if not isinstance(result, Fenced):
                 return result
             if not last:
-                token = await self._raise_counter(keys, grip, result.stored)
+                token, _ = await self._raise_counter(grip, result.stored)
         return None
 
-    async def _wait_for_lock(self, keys: _Keys, grip: _Grip, give_up_s: float) -> int:
-        """The token, BUSY when the time is up, or MISSING."""
-        while True:
-            grip.sent_s = time.monotonic()
-            token, left_ms = await ACQUIRE.run(
-                self.resources.redis, (keys.lock, keys.token), (grip.owner, self._lease_ms)
-            )
-            wait_s = min(give_up_s - time.monotonic(), max(left_ms, 1) / 1000)
-            if token != BUSY or wait_s <= 0:
-                return int(token)
-            await self._be_woken(keys.wake, wait_s)
+    async def _wait_for_lock(self, purchase: Purchase, grip: _Grip, give_up_s: float) -> int:
+        """The token, or BUSY when the time is up."""
+        released = self._waiting[grip.lock] = asyncio.Event()
+        try:
+            while True:
+                released.clear()  # before asking: a release between the answer and the waiting must not be missed
+                token, left_ms = await self._acquire(grip)
+                if token == MISSING:
+                    (row,) = await self.resources.ledger.stock_rows(purchase.sale, [purchase.sku])
+                    token, left_ms = await self._raise_counter(grip, row.fence)
+                # A holder that died wakes nobody: its lease ends.
+                wait_s = min(give_up_s - time.monotonic(), max(left_ms, 1) / 1000)
+                if token != BUSY or wait_s <= 0:
+                    return token
+                await _wait(released, wait_s)
+        finally:
+            del self._waiting[grip.lock]
 
-    async def _be_woken(self, wake: str, limit_s: float) -> None:
-        """Wait for a release, or for the end of the lease: a holder that died wakes nobody."""
+    async def _acquire(self, grip: _Grip) -> tuple[int, int]:
+        return await self._ask(ACQUIRE, grip)
 
-        async def command(client: Any) -> Any:
-            return await client.blpop([wake], timeout=max(limit_s, 0.001))
+    async def _raise_counter(self, grip: _Grip, fence: int) -> tuple[int, int]:
+        return await self._ask(RAISE, grip, fence, self._retention_ms)
 
-        await self.resources.redis.call(command, extra_s=limit_s)
-
-    async def _raise_counter(self, keys: _Keys, grip: _Grip, fence: int) -> int:
-        grip.sent_s = time.monotonic()
-        retention_ms = round(self.resources.limits.retention_s * 1000)
-        token, _ = await RAISE.run(
-            self.resources.redis, (keys.lock, keys.token), (grip.owner, self._lease_ms, fence, retention_ms)
+    async def _ask(self, script: Script, grip: _Grip, *more: int) -> tuple[int, int]:
+        grip.sent_s, grip.answered = time.monotonic(), False
+        token, left_ms = await script.run(
+            self.resources.redis, (grip.lock, grip.token), (grip.owner, self._lease_ms, *more)
         )
-        return int(token)
+        grip.answered = True
+        return token, left_ms
 
     def _lease_suffices(self, grip: _Grip) -> bool:
         """Whether the lock outlives the longest transaction that could begin now."""
@@ -172,9 +161,50 @@ class RedisLock(Strategy):
         assert grip.sent_s is not None
         return grip.sent_s + limits.lock_lease_s - time.monotonic() >= limits.commit_s
 
-    async def _release(self, keys: _Keys, grip: _Grip) -> None:
+    async def _release(self, grip: _Grip) -> None:
         """Whatever comes of it, the answer to the buyer stands: the lease ends a lock that could not be released."""
         try:
-            await RELEASE.run(self.resources.redis, (keys.lock, keys.wake), (grip.owner, self._lease_ms))
+            released = await RELEASE.run(self.resources.redis, (grip.lock,), (grip.owner, CHANNEL))
         except RedisAwayError:
-            return
+            released = 0
+            grip.answered = False
+        if not released and not grip.answered:
+            self._aftermath.begin(self._release_stray(grip))
+
+    async def _release_stray(self, grip: _Grip) -> None:
+        """A command that was not answered may still be executed, and lock the SKU for nobody: try for a while."""
+        answers = 0
+        for _ in range(STRAY_ROUNDS):
+            await asyncio.sleep(STRAY_ROUND_S)
+            if not self.resources.redis.available:
+                continue
+            try:
+                if await RELEASE.run(self.resources.redis, (grip.lock,), (grip.owner, CHANNEL)):
+                    return
+            except RedisAwayError:
+                continue
+            answers += 1
+            if answers == STRAY_ANSWERS:
+                return
+
+    def _listen(self) -> None:
+        if not self._listens:
+            self._listens = True
+            self.resources.redis.listen(CHANNEL, self._hear)
+
+    def _hear(self, lock: bytes) -> None:
+        waiting = self._waiting.get(lock.decode())
+        if waiting is not None:
+            waiting.set()
+
+
+def _key(template: str, sale_id: UUID, sku: str) -> str:
+    return template.format(sale_id=sale_id, sku=sku)
+
+
+async def _wait(event: asyncio.Event, limit_s: float) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return
