@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import atexit
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -19,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gevent
 from gevent.lock import RLock
 from locust import log as locust_log
 from locust.env import Environment
@@ -33,6 +31,7 @@ from flashbench.load.briefing import Briefing, clock_name
 from flashbench.load.buyer import Buyer
 from flashbench.load.conductor import BRIEFING, CLOSE, RELEASE, Conductor
 from flashbench.load.interrupts import Interrupts
+from flashbench.load.orphans import end_forks_with_parent, watch_parent
 from flashbench.load.shipping import PIECE, receive, ship
 from flashbench.load.worker import LoadWorker
 from flashbench.vocabulary import ExitCode
@@ -57,6 +56,7 @@ def install(
     found = _installed.get(id(events))
     if found is None:
         found = _installed[id(events)] = _Installation(events, judge, describe)
+        end_forks_with_parent()
     found.scenarios.add(scenario)
 
 
@@ -105,7 +105,7 @@ class _Installation:
             runner.register_message(CLOSE, self._on_close, concurrent=True)
             self._hooks.quitting.add_listener(self._on_worker_quitting)
             if environment.parsed_options is not None and environment.parsed_options.processes:
-                gevent.spawn(_end_with_parent, runner, os.getppid())
+                watch_parent(runner)
         else:
             self._prepare(environment, runner)
 
@@ -228,10 +228,3 @@ class _Installation:
         assert environment.runner is not None
         environment.runner.stop()
         environment.process_exit_code = 0  # the master answers for the run
-
-
-def _end_with_parent(runner: WorkerRunner, parent: int) -> None:
-    """A forked worker whose master was killed would wait a minute for its heartbeat."""
-    while os.getppid() == parent:
-        gevent.sleep(0.5)
-    runner.quit()

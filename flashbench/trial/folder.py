@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -12,9 +13,13 @@ PROBE_BYTES = 64 * 1024
 
 
 def check_writable(parent: Path) -> Path:
-    """``parent``, created and absolute; UsageError if evidence can't be written there (read-only, full, a file)."""
+    """``parent``, absolute; UsageError if evidence can't be written there (read-only, full, a file in the way).
+
+    Leaves nothing behind: a folder that had to be made is removed again.
+    """
     parent = parent.expanduser().absolute()
     probe = parent / f".probe-{uuid.uuid4().hex}"
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
         parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -24,6 +29,9 @@ def check_writable(parent: Path) -> Path:
                 os.fsync(file.fileno())
         finally:
             probe.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # somebody else has begun to use it
+                for folder in made:
+                    folder.rmdir()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UsageError(

@@ -11,10 +11,10 @@ from flashbench.trial.collect import closing_path, read_closings, write_closing,
 from flashbench.trial.folder import check_writable, make_folder
 
 
-def test_a_missing_folder_is_made_and_left_clean(tmp_path: Path) -> None:
-    folder = check_writable(tmp_path / "a" / "b")
-    assert folder.is_dir()
-    assert list(folder.iterdir()) == []
+def test_asking_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert check_writable(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert check_writable(tmp_path) == tmp_path
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "below")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /proc")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
 def test_a_folder_that_takes_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="--evidence"):
         check_writable(Path("/proc/self"))
