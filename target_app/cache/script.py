@@ -19,18 +19,21 @@ Value = str | int
 
 
 class Script:
-    """One ``.lua`` file. NOSCRIPT proves that nothing ran, so sending the text then is no retry of a write."""
+    """One ``.lua`` file, after those with what it calls.
 
-    def __init__(self, path: Path) -> None:
-        self._name = path.name
+    NOSCRIPT proves that nothing ran, so sending the text then is no retry of a write.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self._name = paths[-1].name
         self._log_from_s = 0.0
-        self._text = path.read_text()
+        self._text = "".join(path.read_text() for path in paths)
         self._sha1 = hashlib.sha1(self._text.encode()).hexdigest()  # the name Redis gives it, not a safeguard
 
     @classmethod
-    def beside(cls, module_file: str, name: str) -> Script:
+    def beside(cls, module_file: str, *names: str) -> Script:
         """The script in the folder of a module: ``Script.beside(__file__, "hold.lua")``."""
-        return cls(Path(module_file).with_name(name))
+        return cls(*(Path(module_file).with_name(name) for name in names))
 
     async def run(self, redis: GuardedRedis, keys: Sequence[str], arguments: Sequence[Value] = ()) -> Any:
         """The script's reply; RedisAwayError as for every command, and if Redis answered with an error.

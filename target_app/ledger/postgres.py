@@ -27,7 +27,9 @@ from target_app.strategies.protocol import (
 if TYPE_CHECKING:
     from target_app.ledger.database import Connection
 
-STOCK = "SELECT sku, initial, remaining, seq, fence FROM stock WHERE sale_id = $1 ORDER BY position"
+STOCK = """
+    SELECT sku, initial, remaining, seq, fence FROM stock
+    WHERE sale_id = $1 AND ($2::text[] IS NULL OR sku = ANY ($2)) ORDER BY position"""
 STOCK_WITH_SOLD = """
     SELECT s.sku, s.initial, s.remaining, coalesce(sum(o.quantity), 0)::bigint AS sold
     FROM stock s LEFT JOIN orders o USING (sale_id, sku)
@@ -147,9 +149,8 @@ class PostgresLedger:
 
     async def stock_rows(self, sale: Sale, skus: Sequence[str] | None = None) -> list[StockRow]:
         async with self._reading() as connection:
-            rows = await connection.fetch(STOCK, sale.sale_id)
-        wanted = sale.items if skus is None else set(skus)
-        return [StockRow(**row) for row in rows if row["sku"] in wanted]
+            rows = await connection.fetch(STOCK, sale.sale_id, None if skus is None else list(skus))
+        return [StockRow(**row) for row in rows]
 
     async def stock_levels(self, sale: Sale) -> list[StockLevel]:
         """Every SKU with the sum of its orders, as of one moment."""

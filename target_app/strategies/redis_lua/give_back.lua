@@ -3,8 +3,9 @@
 local counter = redis.call('HMGET', KEYS[1], 'avail', 'held', 'h:' .. ARGV[1])
 if counter[1] and counter[3] then
   local quantity = tonumber(string.match(counter[3], '^(%d+):'))
-  redis.call('HDEL', KEYS[1], 'h:' .. ARGV[1])
   redis.call('HSET', KEYS[1], 'avail', tonumber(counter[1]) + quantity, 'held', tonumber(counter[2]) - quantity)
+  redis.call('HDEL', KEYS[1], 'h:' .. ARGV[1])
+  announce(KEYS[1])
 end
 if ARGV[3] == '1' then
   redis.call('HSET', KEYS[1], 'stale', 1, 'version', ARGV[1])

@@ -1,7 +1,7 @@
 -- Take units for one request, or say why not. Decides fast; Postgres has the last word.
--- KEYS: counter, settled. ARGV: token, quantity, lease_ms, user, limit (0: none).
+-- KEYS: counter, settled. ARGV: token, quantity, lease_ms, user, limit (0: none), wait_ms.
 -- Returns 'held', 'wait' (others hold units that may come back), 'sold_out', 'limited' or 'missing'.
-local counter = redis.call('HMGET', KEYS[1], 'avail', 'held')
+local counter = redis.call('HMGET', KEYS[1], 'avail', 'held', 'wait_until')
 if not counter[1] then
   return 'missing'  -- never zero: nobody knows
 end
@@ -14,14 +14,19 @@ if limit > 0 then
     return 'limited'
   end
 end
-if avail >= quantity then
-  local time = redis.call('TIME')
-  local deadline_ms = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
-  redis.call('HSET', KEYS[1], 'avail', avail - quantity, 'held', held + quantity,
-    'h:' .. ARGV[1], ARGV[2] .. ':' .. string.format('%d', deadline_ms))
-  return 'held'
+if avail + held < quantity then
+  return 'sold_out'
 end
-if avail + held >= quantity then
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+if avail < quantity then
+  local wait_until = now_ms + tonumber(ARGV[6])
+  if tonumber(counter[3] or '0') < wait_until then
+    redis.call('HSET', KEYS[1], 'wait_until', string.format('%d', wait_until))
+  end
   return 'wait'
 end
-return 'sold_out'
+local deadline_ms = now_ms + tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'avail', avail - quantity, 'held', held + quantity,
+  'h:' .. ARGV[1], ARGV[2] .. ':' .. string.format('%d', deadline_ms))
+return 'held'

@@ -7,14 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
+from itertools import groupby
+from uuid import UUID
 
 from target_app.cache.single_flight import SingleFlight
 from target_app.strategies.protocol import DatabaseAwayError, RedisAwayError, Resources, Sale
-from target_app.strategies.redis_lua.counter import SkuCounter, State
+from target_app.strategies.redis_lua.counter import SkuCounter, State, look
 
 ROUND_S = 0.25  # between two rounds, and so between two seeds of a counter that is merely stale
+COMPARE_EVERY_S = 1.0
+
+
+class Seeding(Enum):
+    """What came of an attempt to seed."""
+
+    APPLIED = "applied"
+    OVERTAKEN = "another seed came in between"
+    FAILED = "a store is away"
 
 
 @dataclass(slots=True)
@@ -24,58 +37,87 @@ class Tended:
     sale: Sale
     sku: str
     counter: SkuCounter
-    used_s: float = field(default_factory=time.monotonic)
+    requests: int = 0  # under way
+    used_s: float = field(default_factory=time.monotonic)  # when the last of them ended
     owed: object | None = None
-    compared: bool = False  # with Postgres, since it was last used
+    compared_s: float = 0.0
+
+    @property
+    def name(self) -> tuple[UUID, str]:
+        return self.sale.sale_id, self.sku
 
     def owe(self) -> None:
         """Something was sold, or may have been, of which the counter has not heard."""
         self.owed = object()
-        self.compared = False
 
 
 class Keeper:
     """One worker's counters, and the background task that tends them."""
 
-    def __init__(self, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._clock = clock
-        self._tended: dict[tuple[str, str], Tended] = {}
-        self._seeding: SingleFlight[tuple[str, str], bool] = SingleFlight()
+        self._tended: dict[tuple[UUID, str], Tended] = {}
+        self._seeding: SingleFlight[tuple[UUID, str], Seeding] = SingleFlight()
         self._task: asyncio.Task[None] | None = None
+        self._away = False
 
-    def tend(self, sale: Sale, sku: str) -> Tended:
-        """The SKU, looked after from now on."""
-        name = (str(sale.sale_id), sku)
-        tended = self._tended.get(name)
-        if tended is None:
-            tended = self._tended[name] = Tended(sale, sku, SkuCounter(self._resources, sale.sale_id, sku))
-        tended.used_s = self._clock()
-        tended.compared = False
+    @contextmanager
+    def using(self, sale: Sale, sku: str) -> Iterator[Tended]:
+        """The SKU, for as long as a request is under way."""
+        (tended,) = self.tend(sale, [sku])
+        tended.requests += 1
+        try:
+            yield tended
+        finally:
+            tended.requests -= 1
+            tended.used_s = time.monotonic()
+
+    def tend(self, sale: Sale, skus: Collection[str]) -> list[Tended]:
+        """The SKUs, looked after from now on."""
+        found = []
+        for sku in skus:
+            tended = self._tended.get((sale.sale_id, sku))
+            if tended is None:
+                tended = Tended(sale, sku, SkuCounter(self._resources, sale.sale_id, sku))
+                self._tended[tended.name] = tended
+            found.append(tended)
         if self._task is None:
             self._task = asyncio.create_task(self._keep())
-        return tended
+            self._task.add_done_callback(_report)
+        return found
 
-    async def seed(self, tended: Tended) -> bool:
-        """Set the counter to what Postgres has, once for all who ask at the same time; False if that failed.
+    async def look(self, tended: Sequence[Tended], *, reap: bool = False) -> list[State]:
+        """The states of counters; RedisAwayError."""
+        return await look(self._resources.redis, [each.counter for each in tended], reap=reap)
 
-        The epoch is read before Postgres, never after. The debt is cleared only by the very seed that was applied, and
+    async def seed(self, tended: Tended) -> Seeding:
+        """Set a counter to what Postgres has, once for all who ask at the same time."""
+
+        async def seed() -> Seeding:
+            (outcome,) = await self.seed_all([tended])
+            return outcome
+
+        return await self._seeding.run(tended.name, seed)
+
+    async def seed_all(self, tended: Sequence[Tended]) -> list[Seeding]:
+        """Set counters of one sale to what Postgres has.
+
+        The epochs are read before Postgres, never after. A debt is cleared only by the very seed that was applied, and
         only if nothing came to be owed since before its look.
         """
-        return await self._seeding.run((str(tended.sale.sale_id), tended.sku), lambda: self._seed(tended))
-
-    async def compare(self, tended: Tended) -> bool:
-        """Seed the counter if it differs from Postgres, whatever it says of itself; False if that can't be told."""
+        owed = [each.owed for each in tended]
+        outcomes: list[Seeding] = []
         try:
-            seen = await tended.counter.look(reap=True)
-            if seen.avail is not None and not seen.stale and seen.held > 0:
-                return False
-            (row,) = await self._resources.ledger.stock_rows(tended.sale, [tended.sku])
-            if seen.avail == row.remaining and not seen.stale and tended.owed is None:
-                return True
-            return await self.seed(tended)
+            seen = await self.look(tended)
+            remaining = await self._remaining(tended)
+            for each, state, debt in zip(tended, seen, owed, strict=True):
+                applied = await each.counter.seed(state, remaining[each.sku])
+                outcomes.append(Seeding.APPLIED if applied else Seeding.OVERTAKEN)
+                if applied and each.owed is debt:
+                    each.owed = None
         except (RedisAwayError, DatabaseAwayError):
-            return False
+            outcomes += [Seeding.FAILED] * (len(tended) - len(outcomes))
+        return outcomes
 
     async def close(self) -> None:
         """End the task."""
@@ -84,39 +126,67 @@ class Keeper:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._seeding.close()
 
-    async def _seed(self, tended: Tended) -> bool:
-        owed = tended.owed
-        try:
-            seen = await tended.counter.look()
-            (row,) = await self._resources.ledger.stock_rows(tended.sale, [tended.sku])
-            applied = await tended.counter.seed(seen, row.remaining)
-        except (RedisAwayError, DatabaseAwayError):
-            return False
-        if applied and tended.owed is owed:
-            tended.owed = None
-        return applied
+    async def _remaining(self, tended: Sequence[Tended]) -> dict[str, int]:
+        rows = await self._resources.ledger.stock_rows(tended[0].sale, [each.sku for each in tended])
+        return {row.sku: row.remaining for row in rows}
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(ROUND_S)
-            if not self._resources.redis.available:
-                continue
-            for name, tended in list(self._tended.items()):
-                if not await self._tend_once(tended):
-                    break
-                if tended.compared:
-                    del self._tended[name]
+            if self._resources.redis.available:
+                self._away = False
+                try:
+                    await self._round()
+                except (RedisAwayError, DatabaseAwayError):
+                    continue
+            elif not self._away:
+                self._away = True  # Redis may come back empty, or with an old state
+                for tended in self._tended.values():
+                    tended.owe()
 
-    async def _tend_once(self, tended: Tended) -> bool:
-        """One counter, one round; False if Redis is away, so that the rest can wait."""
-        try:
-            state: State = await tended.counter.look(reap=True)
-        except RedisAwayError:
-            return False
-        if state.avail is None or state.stale or tended.owed is not None:
-            await self.seed(tended)
-        elif self._clock() - tended.used_s > self._resources.limits.commit_s and state.held == 0:
-            used_s = tended.used_s
-            agrees = await self.compare(tended)
-            tended.compared = agrees and tended.used_s == used_s
-        return True
+    async def _round(self) -> None:
+        every = sorted(self._tended.values(), key=lambda tended: tended.name)
+        for _, group in groupby(every, key=lambda tended: tended.sale.sale_id):
+            tended = list(group)
+            states = await self.look(tended, reap=True)
+            wrong, resting = [], []
+            for each, state in zip(tended, states, strict=True):
+                if state.avail is None or state.stale or each.owed is not None:
+                    wrong.append(each)
+                elif self._rests(each, state):
+                    resting.append((each, state))
+            if wrong:
+                await self.seed_all(wrong)
+            if resting:
+                await self._compare(resting)
+
+    def _rests(self, tended: Tended, state: State) -> bool:
+        """Whether nothing is under way here, so that the counter should equal Postgres; not asked at every round."""
+        return not tended.requests and not state.held and time.monotonic() - tended.compared_s >= COMPARE_EVERY_S
+
+    async def _compare(self, resting: Sequence[tuple[Tended, State]]) -> None:
+        """Seed what differs from Postgres, whatever it says of itself: an old state that came back says nothing.
+
+        What agrees, and has been left alone for longer than a commit can take, needs no more tending here.
+        """
+        started_s = time.monotonic()
+        tended = [each for each, _ in resting]
+        remaining = await self._remaining(tended)
+        again = await self.look(tended)
+        differing = []
+        for (each, before), after in zip(resting, again, strict=True):
+            each.compared_s = started_s
+            if before != after or each.requests:
+                continue  # somebody is buying: what differs may be on its way
+            if after.avail != remaining[each.sku]:
+                differing.append(each)
+            elif started_s - each.used_s > self._resources.limits.commit_s and each.owed is None:
+                del self._tended[each.name]
+        if differing:
+            await self.seed_all(differing)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A keeper ends only by being cancelled; anything else is a bug, and must not pass in silence."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        task.get_loop().call_exception_handler({"message": "the keeper of counters died", "exception": error})

@@ -7,15 +7,16 @@ local state = redis.call('HMGET', KEYS[1], 'epoch', 'version')
 if (state[1] or '') ~= ARGV[1] then
   return 0
 end
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(field, 1, 2) == 'h:' then
-    redis.call('HDEL', KEYS[1], field)
-  end
-end
 local stale = 0
 if (state[2] or '') ~= ARGV[2] then
   stale = 1
 end
 redis.call('HSET', KEYS[1], 'avail', ARGV[3], 'held', 0, 'epoch', ARGV[4], 'stale', stale)
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 2) == 'h:' then
+    redis.call('HDEL', KEYS[1], field)
+  end
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
+announce(KEYS[1])
 return 1

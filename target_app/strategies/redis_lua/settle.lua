@@ -11,10 +11,12 @@ if not counter[3] then
   return 'gone'
 end
 local quantity = tonumber(string.match(counter[3], '^(%d+):'))
-redis.call('HDEL', KEYS[1], 'h:' .. ARGV[1])
+-- What needs memory comes first: refused, it leaves everything as it was.
 redis.call('HSET', KEYS[1], 'held', tonumber(counter[2]) - quantity, 'version', ARGV[1])
+redis.call('HDEL', KEYS[1], 'h:' .. ARGV[1])
 if ARGV[4] == '1' then
   redis.call('HINCRBY', KEYS[2], ARGV[2], quantity)
   redis.call('PEXPIRE', KEYS[2], ARGV[3])
 end
+announce(KEYS[1])
 return 'settled'

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Mapping
 
-from target_app.cache.single_flight import SingleFlight
 from target_app.strategies.aftermath import Aftermath
 from target_app.strategies.protocol import (
     Counter,
@@ -30,10 +29,9 @@ from target_app.strategies.protocol import (
     Strategy,
     Unavailable,
 )
-from target_app.strategies.redis_lua.counter import COUNTER_KEY, SETTLED_KEY, Decision, State
-from target_app.strategies.redis_lua.keeper import Keeper, Tended
-
-LOOK_AGAIN_S = 0.01  # between two looks of a worker at units that others hold
+from target_app.strategies.redis_lua.counter import COUNTER_KEY, SETTLED_KEY, Decision
+from target_app.strategies.redis_lua.keeper import Keeper, Seeding, Tended
+from target_app.strategies.redis_lua.waiting import CHANNEL, Waiting
 
 
 class RedisLua(Strategy):
@@ -48,76 +46,79 @@ class RedisLua(Strategy):
         super().__init__(resources)
         self._keeper = Keeper(resources)
         self._aftermath = Aftermath()
-        self._looks: SingleFlight[str, State] = SingleFlight()
+        self._waiting = Waiting()
+        self._listens = False
 
     async def open(self, sale: Sale) -> None:
-        for sku in sale.items:
-            if not await self._keeper.seed(self._keeper.tend(sale, sku)):
-                return  # Redis is away: whoever finds a counter missing seeds it
+        # If Redis is away, whoever finds a counter missing seeds it.
+        await self._keeper.seed_all(self._keeper.tend(sale, sale.items))
 
     async def buy(self, purchase: Purchase) -> Result:
-        tended = self._keeper.tend(purchase.sale, purchase.sku)
-        if not self.resources.redis.available or (tended.owed is not None and not await self._keeper.seed(tended)):
+        if not self._listens:
+            self._listens = True
+            self.resources.redis.listen(CHANNEL, self._waiting.hear)
+        with self._keeper.using(purchase.sale, purchase.sku) as tended:
+            if not await self._believes(tended):
+                return await self._buy_unheld(purchase, tended)
+            token = secrets.token_hex(8)
+            try:
+                decision = await self._decide(purchase, tended, token)
+            except RedisAwayError:
+                # The hold may yet be taken, after a seed that has counted this very sale: so it is never settled.
+                return await self._buy_unheld(purchase, tended)
+            if decision is Decision.HELD:
+                return await self._buy_held(purchase, tended, token)
+            if decision in (Decision.SOLD_OUT, Decision.LIMITED):
+                return await self._refuse(purchase, decision)
             return await self._buy_unheld(purchase, tended)
-        token = secrets.token_hex(8)
-        try:
-            decision = await self._decide(purchase, tended, token)
-        except RedisAwayError:
-            # The hold may yet be taken, after a seed that has counted this very sale: so it is never settled.
-            return await self._buy_unheld(purchase, tended)
-        if decision is Decision.HELD:
-            return await self._buy_held(purchase, tended, token)
-        if decision in (Decision.SOLD_OUT, Decision.LIMITED):
-            return await self._refuse(purchase, decision)
-        return await self._buy_unheld(purchase, tended)
 
     async def stock(self, sale: Sale) -> Mapping[str, Counter]:
-        found = {}
-        for sku in sale.items:
-            try:
-                state = await self._keeper.tend(sale, sku).counter.look()
-            except RedisAwayError:
-                return {}
-            found[sku] = Counter(state.avail, state.held)
-        return found
+        tended = self._keeper.tend(sale, sale.items)
+        try:
+            states = await self._keeper.look(tended)
+        except RedisAwayError:
+            return {}
+        return {
+            each.sku: Counter(state.avail, None if state.avail is None else state.held)
+            for each, state in zip(tended, states, strict=True)
+        }
 
     async def reconcile(self, sale: Sale) -> None:
-        for sku in sale.items:
-            await self._keeper.compare(self._keeper.tend(sale, sku))
+        await self._keeper.seed_all(self._keeper.tend(sale, sale.items))
 
     async def close(self) -> None:
         await self._aftermath.close()
         await self._keeper.close()
-        await self._looks.close()
+
+    async def _believes(self, tended: Tended) -> bool:
+        """Whether the counter may be asked: Redis is there, and what this worker owes it is seeded."""
+        if not self.resources.redis.available:
+            return False
+        return tended.owed is None or await self._keeper.seed(tended) is not Seeding.FAILED
 
     async def _decide(self, purchase: Purchase, tended: Tended, token: str) -> Decision:
         """Ask Redis: seeding a missing counter once, and waiting a little for units that others hold."""
+        decision = await self._hold(purchase, tended, token)
+        if decision is Decision.MISSING and await self._keeper.seed(tended) is not Seeding.FAILED:
+            decision = await self._hold(purchase, tended, token)
+        if decision is not Decision.WAIT:
+            return decision
         give_up_s = time.monotonic() + self.resources.limits.wait_s
-        seeded = False
-        while True:
-            decision = await tended.counter.hold(purchase, token)
-            if decision is Decision.MISSING and not seeded:
-                seeded = True
-                if not await self._keeper.seed(tended):
+        with self._waiting.for_units(tended.counter.key, purchase.quantity) as news:
+            while True:
+                news.expect()  # before asking: what changes between the answer and the waiting must not be missed
+                decision = await self._hold(purchase, tended, token)
+                left_s = give_up_s - time.monotonic()
+                if decision is not Decision.WAIT or left_s <= 0:
                     return decision
-            elif decision is not Decision.WAIT or time.monotonic() >= give_up_s:
-                return decision
-            else:
-                await self._wait_for_holds(purchase, tended, give_up_s)
+                await news.within(left_s)
 
-    async def _wait_for_holds(self, purchase: Purchase, tended: Tended, give_up_s: float) -> None:
-        """Until what is asked for may be had, or is gone for good. All who wait in a worker share one look."""
-
-        async def look() -> State:
-            await asyncio.sleep(LOOK_AGAIN_S)
-            return await tended.counter.look()
-
-        name = f"{purchase.sale.sale_id}:{purchase.sku}"
-        while time.monotonic() < give_up_s:
-            state = await self._looks.run(name, look)
-            avail = state.avail
-            if avail is None or avail >= purchase.quantity or avail + state.held < purchase.quantity:
-                return
+    async def _hold(self, purchase: Purchase, tended: Tended, token: str) -> Decision:
+        try:
+            return await tended.counter.hold(purchase, token)
+        except asyncio.CancelledError:  # it may have been sent
+            self._aftermath.begin(self._tell(tended, token, settle=None, mark=False))
+            raise
 
     async def _refuse(self, purchase: Purchase, decision: Decision) -> Result:
         """Before a refusal is answered its key is looked up, after the decision: a twin may have sold meanwhile."""
@@ -153,18 +154,18 @@ class RedisLua(Strategy):
 
     async def _buy_unheld(self, purchase: Purchase, tended: Tended) -> Result:
         """The guarded path. What it sells is never taken from the counter: a seed may have counted it already."""
-        believed = self.resources.redis.available
         try:
             result = await self.resources.ledger.commit(purchase)
-        except BaseException:
+        except KeyReusedError:
+            raise
+        except BaseException:  # cancelled, perhaps during COMMIT
             tended.owe()
             raise
-        sells = isinstance(result, Sold) and not result.replayed
-        unknown = isinstance(result, Unavailable) and not result.no_effect
-        if unknown or (sells and not believed):
-            tended.owe()
-        elif isinstance(result, Sold | SoldOut) and believed:
-            await self._aftermath.see_to(self._mark(tended))
+        match result:
+            case Unavailable(no_effect=False):
+                tended.owe()
+            case Sold() | SoldOut():
+                await self._aftermath.see_to(self._mark(tended))
         return result
 
     # Whatever comes of telling Redis, the answer to the buyer stands; what it was not told is owed.
