@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flashbench.evidence.documents import FindingDocument, VerdictDocument
+from flashbench.evidence.documents import FindingDocument, SuiteVerdict, VerdictDocument
 from flashbench.vocabulary import Tier, Validity
 
 _RESTS_ON = {
@@ -28,6 +28,23 @@ def describe(verdict: VerdictDocument) -> str:
         if finding.status == "broken" and (finding.tries or finding.rows):
             lines += _offenders(finding)
     return "\n".join(_single_blanks(lines)) + "\n"
+
+
+def describe_suite(verdict: SuiteVerdict) -> str:
+    """A line a trial, the controls caught, the reasons, and the suite's verdict last."""
+    width = max((len(trial.trial) for trial in verdict.trials), default=0)
+    lines = []
+    for trial in verdict.trials:
+        broken = ", ".join(finding.invariant for finding in trial.findings if finding.status == "broken")
+        caught = f" ({_caught(trial)})" if trial.expectation != "pass" else ""
+        lines.append(f"  {trial.trial:<{width}}  {trial.verdict.value} {broken}".rstrip() + caught)
+    for control in verdict.controls:
+        found = f"{control.breaks} found broken in {control.caught} of {control.trials} trials"
+        lines.append(f"  control {control.control} in {control.scenario}: {found}")
+    lines += _section("Why not PASS:", verdict.reasons)
+    lines += _section("The measurement is INVALID (figures are suppressed):", verdict.invalid_reasons)
+    validity = "" if verdict.validity is Validity.VALID else ", measurement INVALID"
+    return "\n".join([*lines, "", f"{verdict.verdict.value}{validity}  suite {verdict.suite}"]) + "\n"
 
 
 def _headline(verdict: VerdictDocument) -> str:

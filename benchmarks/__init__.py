@@ -1,0 +1,1 @@
+"""Runs suites of trials, and says what the harness itself costs."""

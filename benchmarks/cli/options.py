@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="A strategy's name, or path/to/file.py:ClassName; may be repeated."),
+]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url", envvar="FLASHBENCH_DATABASE_URL", help="Postgres to use instead of an embedded one."
+    ),
+]
+RedisUrl = Annotated[
+    str | None,
+    typer.Option("--redis-url", envvar="FLASHBENCH_REDIS_URL", help="Redis to use instead of an embedded one."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Folder = Annotated[Path, typer.Argument(help="A trial's or a suite's folder.", show_default=False)]

@@ -1,0 +1,59 @@
+"""The order of a suite's trials: every repetition runs all of them once, shuffled, so that drift hits all alike."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.suite import Scenario, Suite
+from flashbench.catalogue import Contender
+from flashbench.evidence.documents import PlannedTrial
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One trial to be run: what, how, and the name of its folder."""
+
+    trial: str
+    contender: Contender
+    scenario: Scenario
+    seed: int
+
+    @property
+    def expectation(self) -> str:
+        return f"fail:{self.contender.breaks}" if self.contender.breaks else "pass"
+
+    def document(self) -> PlannedTrial:
+        """As it stands in suite.json."""
+        return PlannedTrial(
+            trial=self.trial,
+            strategy=self.contender.name,
+            scenario=self.scenario.name,
+            seed=self.seed,
+            control=self.contender.control,
+            fault=self.scenario.fault,
+            expectation=self.expectation,
+        )
+
+
+def plan(suite: Suite, chosen: Sequence[Contender], seed: int) -> tuple[PlannedRun, ...]:
+    """All trials in the order of their running. ``chosen`` replaces the suite's strategies unless it is empty.
+
+    The suite's controls always run. A control that was chosen by name is expected to be caught, like the suite's own.
+    """
+    contenders = list(dict.fromkeys([*(chosen or suite.strategies), *suite.controls]))
+    runs: list[PlannedRun] = []
+    for repetition in range(suite.seeds):
+        block = [(each, scenario) for scenario in suite.scenarios for each in contenders]
+        random.Random(f"{seed}:{repetition}").shuffle(block)
+        for each, scenario in block:
+            trial_seed = seed + repetition
+            name = f"{len(runs) + 1:03d}-{scenario.name}-{_as_folder(each.name)}-s{trial_seed}"
+            runs.append(PlannedRun(name, each, scenario, trial_seed))
+    return tuple(runs)
+
+
+def _as_folder(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:60]

@@ -1,0 +1,155 @@
+"""A suite file: which strategies, controls and scenarios, how often. Whatever is wrong with one is one sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import catalogue
+from flashbench.catalogue import Contender, contender, controls, nearest, strategies
+from flashbench.errors import UsageError
+from flashbench.load import options
+
+MOST_SEEDS = 1000
+MOST_RUN_TIME_S = 3600
+MOST_USERS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A locustfile and the shape of its load. ``parameters`` are Locust arguments of the harness's own."""
+
+    name: str
+    path: Path
+    users: int = options.DEFAULT_USERS
+    run_time_s: int = 5
+    processes: int = 1
+    fault: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite as its file says. ``seeds`` is how often each strategy meets each scenario."""
+
+    name: str
+    path: Path
+    summary: str
+    strategies: tuple[Contender, ...]
+    controls: tuple[Contender, ...]
+    seeds: int
+    scenarios: tuple[Scenario, ...]
+
+
+def find(word: str) -> Path:
+    """The file of a suite named by name or by path; UsageError with the nearest name."""
+    if word.endswith(".toml") or "/" in word:
+        path = Path(word).expanduser()
+        if not path.is_file():
+            raise UsageError(f"there is no suite file {word!r}.")
+        return path
+    known = {entry.name: entry.path for entry in catalogue.suites()}
+    if word not in known:
+        raise UsageError(f"there is no suite {word!r}: {nearest(word, known)}, or the path of a TOML file.")
+    return known[word]
+
+
+def read(path: Path) -> Suite:
+    """Parse and check a suite file; UsageError names the file, the key and the nearest valid word."""
+    file = _File(path)
+    try:
+        document = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from None
+    file.check_keys(document, ("summary", "strategies", "controls", "seeds", "scenarios"))
+    tables = document.get("scenarios")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise file.error("scenarios", "needs at least one [[scenarios]] table")
+    return Suite(
+        name=path.stem,
+        path=path,
+        summary=file.text(document, "summary", ""),
+        strategies=tuple(file.strategy(word) for word in file.words(document, "strategies")),
+        controls=tuple(file.control(word) for word in file.words(document, "controls")),
+        seeds=file.whole(document, "seeds", 1, 1, MOST_SEEDS),
+        scenarios=tuple(_scenario(file, table) for table in tables),
+    )
+
+
+def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
+    of_the_run = ("name", "users", "run_time_s", "processes", "fault")
+    file.check_keys(table, (*of_the_run, *options.parameter_names()))
+    known = {entry.name: entry.path for entry in catalogue.scenarios()}
+    name = file.text(table, "name", "")
+    if name not in known:
+        raise file.error("name", f"there is no scenario {name!r}: {nearest(name, known)}")
+    fault = file.text(table, "fault", "")
+    faults = [entry.name for entry in catalogue.faults()]
+    if fault and fault not in faults:
+        raise file.error("fault", f"there is no fault {fault!r}: {nearest(fault, faults)}")
+    parameters = {key: value for key, value in table.items() if key not in of_the_run}
+    try:
+        options.frozen(parameters)
+    except UsageError as error:
+        raise UsageError(f"{file.path}: {error}") from None
+    return Scenario(
+        name=name,
+        path=known[name],
+        users=file.whole(table, "users", options.DEFAULT_USERS, 1, MOST_USERS),
+        run_time_s=file.whole(table, "run_time_s", 5, 1, MOST_RUN_TIME_S),
+        processes=file.whole(table, "processes", 1, 1, 64),
+        fault=fault or None,
+        parameters=parameters,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Reads single values of a suite file, and words its refusals."""
+
+    path: Path
+
+    def error(self, key: str, sentence: str) -> UsageError:
+        return UsageError(f"{self.path}, key {key!r}: {sentence}.")
+
+    def check_keys(self, table: Mapping[str, Any], known: Sequence[str]) -> None:
+        for key in table:
+            if key not in known:
+                raise self.error(key, f"there is no such key: {nearest(key, known)}")
+
+    def text(self, table: Mapping[str, Any], key: str, default: str) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str):
+            raise self.error(key, f"must be a text, not {value!r}")
+        return value
+
+    def words(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise self.error(key, "must be a list of names")
+        return tuple(dict.fromkeys(value))
+
+    def whole(self, table: Mapping[str, Any], key: str, default: int, least: int, most: int) -> int:
+        value = table.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.error(key, f"must be a whole number from {least} to {most}, not {value!r}")
+        return value
+
+    def strategy(self, word: str) -> Contender:
+        return self._named("strategies", word, strategies())
+
+    def control(self, word: str) -> Contender:
+        return self._named("controls", word, controls())
+
+    def _named(self, key: str, word: str, known: Iterable[Contender]) -> Contender:
+        if ".py" in word:
+            return contender(word, self.path.parent)
+        by_name = {each.name: each for each in known}
+        if word not in by_name:
+            raise self.error(key, f"there is no {word!r}: {nearest(word, by_name)}")
+        return by_name[word]

@@ -1,0 +1,1 @@
+"""How long things took and how much was sold: figures from the recorded tries."""

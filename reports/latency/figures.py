@@ -1,0 +1,209 @@
+"""The figures of one trial, and of all trials of one strategy. The drain is never among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flashbench.evidence.bundle import Bundle
+from flashbench.evidence.records import OUTCOMES
+from flashbench.vocabulary import Outcome
+from reports.checks.history import History
+from reports.latency.cache import CacheFigures, cache_figures
+from reports.latency.percentiles import SHOWN, Values, curve, percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of the purchases that ended in one outcome: ascending milliseconds from three points of view.
+
+    ``done``: from the intended start of the first try to the decisive answer, retries included. ``sent``: from the
+    first byte sent of the decisive try. ``server``: what the target stated for it.
+    """
+
+    done_ms: Values
+    sent_ms: Values
+    server_ms: Values
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFigures:
+    """One trial's load, in numbers. None where the evidence says nothing of it.
+
+    ``sell_out_s``: from the barrier to the answer with which the whole initial stock was acknowledged, None if the
+    load did not get there. ``lost_sales``: purchases begun before that moment which ended ``failed``, or ``unknown``
+    and not in the ledger: buyers who came in time and got nothing. ``sales_per_s``: purchases sold, until the last of
+    them; ``refusals_per_s``: sold out and limited, from the first refusal to the last. ``statements_per_attempt``:
+    Postgres statements during the load by everything on the server, over the purchases.
+    """
+
+    trial: str
+    strategy: str
+    scenario: str
+    seed: int
+    purchases: int
+    tries: int
+    by_outcome: dict[Outcome, int]
+    latency: dict[Outcome, Latency]
+    units_sold: int
+    first_sold_s: float | None
+    sell_out_s: float | None
+    sales_per_s: float | None
+    refusals_per_s: float | None
+    lost_sales: int
+    statements_per_attempt: float | None
+    cache: CacheFigures | None
+
+
+def figures(bundle: Bundle) -> TrialFigures:
+    """The figures of a trial's load."""
+    history = History.of(bundle)
+    purchases, tries = history.purchases, history.tries
+    load = ~purchases.in_drain
+    began_ns = _began_ns(bundle, history)
+    answered = load & (purchases.returned_ns < np.iinfo(np.int64).max)
+    outcomes = np.array([OUTCOMES[code] for code in range(len(OUTCOMES))])
+    sold = answered & (outcomes[purchases.outcome] == Outcome.SOLD)
+    refused = answered & np.isin(outcomes[purchases.outcome], [Outcome.SOLD_OUT, Outcome.LIMITED])
+    sell_out_ns = _sell_out_ns(bundle, history, sold)
+    sold_at = np.sort(purchases.returned_ns[sold])
+    server_us = bundle.tries["server_us"].to_numpy(dtype=np.float64, na_value=np.nan)
+    latency = {}
+    for outcome in Outcome:
+        chosen = answered & (outcomes[purchases.outcome] == outcome)
+        first, decisive = purchases.first[chosen], purchases.decisive[chosen]
+        latency[outcome] = Latency(
+            done_ms=np.sort((tries.returned_ns[decisive] - tries.intended_ns[first]) / 1e6),
+            sent_ms=np.sort((tries.returned_ns[decisive] - tries.invoked_ns[decisive]) / 1e6),
+            server_ms=_known(server_us[decisive] / 1e3),
+        )
+    statements = bundle.trial.cost.postgres_statements
+    count = int(load.sum())
+    return TrialFigures(
+        trial=bundle.trial.trial,
+        strategy=bundle.trial.strategy,
+        scenario=bundle.trial.scenario,
+        seed=bundle.trial.seed,
+        purchases=count,
+        tries=int((~tries.in_drain).sum()),
+        by_outcome={outcome: int((load & (outcomes[purchases.outcome] == outcome)).sum()) for outcome in Outcome},
+        latency=latency,
+        units_sold=int(purchases.quantity[sold].sum()),
+        first_sold_s=(int(sold_at[0]) - began_ns) / 1e9 if len(sold_at) else None,
+        sell_out_s=(sell_out_ns - began_ns) / 1e9 if sell_out_ns is not None else None,
+        sales_per_s=_rate(len(sold_at), (int(sold_at[-1]) - began_ns) / 1e9) if len(sold_at) else None,
+        refusals_per_s=_rate_within(purchases.returned_ns[refused]),
+        lost_sales=_lost_sales(history, load, sell_out_ns),
+        statements_per_attempt=statements / count if statements is not None and count else None,
+        cache=cache_figures(bundle),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure over repetitions: the mean, and the least and greatest of them."""
+
+    mean: float
+    least: float
+    greatest: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Estimate | None:
+        """None if no repetition has the figure."""
+        known = [value for value in values if value is not None]
+        if not known:
+            return None
+        return cls(float(np.mean(known)), min(known), max(known), len(known))
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyFigures:
+    """All valid trials of one strategy in one scenario. Percentiles are of the pooled purchases, by outcome."""
+
+    strategy: str
+    scenario: str
+    trials: int
+    sales_per_s: Estimate | None
+    refusals_per_s: Estimate | None
+    sell_out_s: Estimate | None
+    lost_sales: int
+    statements_per_attempt: Estimate | None
+    counts: dict[Outcome, int]
+    percentiles: dict[Outcome, dict[float, float | None]]
+    curves: dict[Outcome, list[tuple[float, float]]]
+    server_p50_ms: dict[Outcome, float | None]
+
+
+def pooled(trials: Sequence[TrialFigures]) -> StrategyFigures:
+    """The trials of one strategy in one scenario, at least one, together."""
+
+    def estimate(figure: Callable[[TrialFigures], float | None]) -> Estimate | None:
+        return Estimate.of([figure(trial) for trial in trials])
+
+    done = {outcome: _merged([trial.latency[outcome].done_ms for trial in trials]) for outcome in Outcome}
+    server = {outcome: _merged([trial.latency[outcome].server_ms for trial in trials]) for outcome in Outcome}
+    return StrategyFigures(
+        strategy=trials[0].strategy,
+        scenario=trials[0].scenario,
+        trials=len(trials),
+        sales_per_s=estimate(lambda trial: trial.sales_per_s),
+        refusals_per_s=estimate(lambda trial: trial.refusals_per_s),
+        sell_out_s=estimate(lambda trial: trial.sell_out_s),
+        lost_sales=sum(trial.lost_sales for trial in trials),
+        statements_per_attempt=estimate(lambda trial: trial.statements_per_attempt),
+        counts={outcome: len(done[outcome]) for outcome in Outcome},
+        percentiles={outcome: {share: percentile(done[outcome], share) for share in SHOWN} for outcome in Outcome},
+        curves={outcome: curve(done[outcome]) for outcome in Outcome},
+        server_p50_ms={outcome: percentile(server[outcome], 0.5) for outcome in Outcome},
+    )
+
+
+def _began_ns(bundle: Bundle, history: History) -> int:
+    """The barrier; for a load without one, the first try's intended start."""
+    released = bundle.trial.moments.released_ns
+    if released is not None:
+        return released
+    intended = history.tries.intended_ns[~history.tries.in_drain]
+    return int(intended.min()) if len(intended) else bundle.trial.moments.opened_ns
+
+
+def _sell_out_ns(bundle: Bundle, history: History, sold: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int | None:
+    purchases = history.purchases
+    order = np.argsort(purchases.returned_ns[sold], kind="stable")
+    total = np.cumsum(purchases.quantity[sold][order])
+    initial = sum(item.stock for item in bundle.trial.sale.items)
+    place = int(np.searchsorted(total, initial))
+    return int(purchases.returned_ns[sold][order][place]) if initial and place < len(total) else None
+
+
+def _lost_sales(history: History, load: np.ndarray[tuple[int], np.dtype[np.bool_]], sell_out_ns: int | None) -> int:
+    purchases = history.purchases
+    outcomes = np.array([OUTCOMES[code] for code in range(len(OUTCOMES))])[purchases.outcome]
+    in_time = load if sell_out_ns is None else load & (purchases.invoked_ns < sell_out_ns)
+    committed = np.zeros(len(purchases), bool)
+    if history.ledger is not None:
+        committed[history.ledger.purchase[history.ledger.purchase >= 0]] = True
+    failed = outcomes == Outcome.FAILED
+    vanished = (outcomes == Outcome.UNKNOWN) & ~committed
+    return int((in_time & (failed | vanished)).sum())
+
+
+def _rate(count: int, seconds: float) -> float | None:
+    return count / seconds if seconds > 0 else None
+
+
+def _rate_within(stamps_ns: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float | None:
+    if len(stamps_ns) < 2:
+        return None
+    return _rate(len(stamps_ns), float(stamps_ns.max() - stamps_ns.min()) / 1e9)
+
+
+def _known(values: Values) -> Values:
+    return np.sort(values[~np.isnan(values)])
+
+
+def _merged(parts: Sequence[Values]) -> Values:
+    return np.sort(np.concatenate(parts)) if parts else np.empty(0)

@@ -1,0 +1,1 @@
+"""Laying a summary out: plots, a page, a page for CI, and JSON."""
