@@ -210,6 +210,7 @@ class VerdictDocument(Document):
     reasons: tuple[str, ...] = ()  # why UNPROVEN
     invalid_reasons: tuple[str, ...] = ()
     identities: tuple[str, ...] = ()  # each identity with its numbers, as printed
+    figures: tuple[str, ...] = ()  # what else was measured, as printed; it decides nothing
 
     @property
     def exit_code(self) -> ExitCode:

@@ -22,6 +22,7 @@ def describe(verdict: VerdictDocument) -> str:
     lines = [_headline(verdict), ""]
     lines += [f"  {line}" for line in verdict.identities]
     lines += ["", *(line for finding in verdict.findings for line in _invariant(finding))]
+    lines += ["", *(f"  {line}" for line in verdict.figures)]
     lines += _section("Why it is not proven:" if verdict.verdict == "UNPROVEN" else "Also:", verdict.reasons)
     lines += _section("The measurement is INVALID (figures are suppressed):", verdict.invalid_reasons)
     for finding in verdict.findings:

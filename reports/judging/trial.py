@@ -11,6 +11,7 @@ from flashbench.vocabulary import Expectation, Tier, Validity, Verdict
 from reports.checks.finding import Finding
 from reports.checks.history import History
 from reports.checks.registry import Check, checks
+from reports.judging.cache_lines import cache_lines
 from reports.judging.doubts import doubts
 from reports.judging.identities import identities
 from reports.judging.validity import invalid_reasons
@@ -62,6 +63,7 @@ def judged(bundle: Bundle) -> VerdictDocument:
         reasons=tuple(reasons),
         invalid_reasons=tuple(invalid),
         identities=identities(history),
+        figures=() if invalid else cache_lines(bundle),
     )
 
 
