@@ -21,6 +21,7 @@ class Interrupts:
         self.count = 0
         self.idle = False
         self._stopping = False
+        self._quitting = False
         self._pressed_while_stopping = 0
 
     def listen(self) -> None:
@@ -31,10 +32,15 @@ class Interrupts:
         """The run is being stopped: from now on an interrupt means haste."""
         self._stopping = True
 
-    def running(self) -> None:
-        """A new run begins: an interrupt ends it."""
-        self._stopping = False
-        self._pressed_while_stopping = 0
+    def quitting(self) -> None:
+        """The process is ending, and no run will follow."""
+        self._stopping = self._quitting = True
+
+    def ready(self) -> None:
+        """A run begins, or is over with another to come: an interrupt ends what there is."""
+        if not self._quitting:
+            self._stopping = False
+            self._pressed_while_stopping = 0
 
     def hurry(self) -> bool:
         """Whether the user wants out."""

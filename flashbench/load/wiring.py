@@ -111,7 +111,7 @@ class _Installation:
 
     def _on_test_start(self, environment: Environment, **_: Any) -> None:
         self._interrupts.idle = False
-        self._interrupts.running()
+        self._interrupts.ready()
         if self._conductor is None:
             packed = vars(environment.parsed_options).get(BRIEFING)
             if packed is not None:
@@ -159,9 +159,11 @@ class _Installation:
         if at_ns is not None and Buyer.load is not None:
             Buyer.load.release(at_ns)
 
-    def _on_test_stop(self, **_: Any) -> None:
+    def _on_test_stop(self, environment: Environment, **_: Any) -> None:
         if self._conductor is not None:
             self._conductor.finish()
+        if environment.web_ui is not None or isinstance(environment.runner, WorkerRunner):
+            self._interrupts.ready()  # there may be another run
 
     def _on_quitting(self, environment: Environment, **_: Any) -> None:
         if self._conductor is None:
@@ -170,7 +172,7 @@ class _Installation:
             if self._has_quit:
                 return
             self._has_quit = True
-            self._interrupts.stopping()
+            self._interrupts.quitting()
             try:
                 assert environment.runner is not None
                 environment.runner.stop()
@@ -224,7 +226,7 @@ class _Installation:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _on_worker_quitting(self, environment: Environment, **_: Any) -> None:
-        self._interrupts.stopping()
+        self._interrupts.quitting()
         assert environment.runner is not None
         environment.runner.stop()
         environment.process_exit_code = 0  # the master answers for the run
