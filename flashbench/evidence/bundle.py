@@ -76,8 +76,8 @@ class Bundle:
     ``reads``: likewise, one row per product read. ``ledger`` and ``stated_ledger``: the columns of
     ``LedgerRow``; None where there is no such (whole, unaltered) file, as is ``stock``.
 
-    ``tries_whole``: every expected worker, and the drain, left all that it wrote. ``ledger_whole``: no row of the
-    ledger can be missing. ``trusted``: trial.json itself is as it was sealed.
+    ``tries_whole``, ``reads_whole``: every expected worker, and the drain, left all that it wrote. ``ledger_whole``:
+    no row of the ledger can be missing. ``trusted``: trial.json itself is as it was sealed.
     """
 
     folder: Path
@@ -90,6 +90,7 @@ class Bundle:
     faults: tuple[FaultEvent, ...]
     problems: list[str] = field(default_factory=list)
     tries_whole: bool = False
+    reads_whole: bool = False
     ledger_whole: bool = False
     trusted: bool = False
 
@@ -113,7 +114,8 @@ class Bundle:
             stock=reader.stock(),
             faults=reader.faults(),
             problems=reader.problems,
-            tries_whole=reader.tries_whole,
+            tries_whole="tries" not in reader.incomplete,
+            reads_whole="reads" not in reader.incomplete,
             ledger_whole=ledger is not None and reader.ledger_whole and trial.moments.collected_ns is not None,
             trusted=TRIAL not in reader.distrusted,
         )
@@ -160,7 +162,7 @@ class _Reader:
         self.problems = list(comparison.problems)
         self.distrusted = comparison.distrusted
         self.closings = {closing.worker: closing for closing in trial.closings}
-        self.tries_whole = True
+        self.incomplete: set[str] = set()  # of "tries" and "reads"
         self.ledger_whole = True
         self._seen: set[tuple[str, str]] = set()
 
@@ -180,7 +182,7 @@ class _Reader:
                 tables.append(table)
         frame = _frame(workers, tables, schema, [item.sku for item in self.trial.sale.items])
         if frame is None:
-            self._distrust(f"{kind} name a SKU that the sale does not have")
+            self._lack(f"{kind} name a SKU that the sale does not have", kind)
             return _empty(schema, self.trial)
         return frame
 
@@ -192,13 +194,15 @@ class _Reader:
         for worker in expected:
             who = "the drain" if worker == DRAIN_WORKER else f"worker {worker}"
             if worker not in self.closings:
-                self._distrust(f"{who} was lost: it left no closing, so some of its tries may be missing")
+                self._lack(f"{who} was lost: it left no closing, so some of its tries may be missing", "tries", "reads")
             for kind in ("tries", "reads"):
                 name = f"{kind}-{worker}.parquet"
                 if (kind, worker) not in self._seen and not any(name in problem for problem in self.problems):
-                    self._distrust(f"{name} is missing")
+                    self._lack(f"{name} is missing", kind)
+                elif (kind, worker) not in self._seen:
+                    self.incomplete.add(kind)  # and why stands among the problems
         if not self.trial.workers:
-            self._distrust("no load worker is known to have run")
+            self._lack("no load worker is known to have run", "tries", "reads")
 
     def rows(self, name: str) -> pd.DataFrame | None:
         """A ledger, or None; whether it is whole is noted for the harness's own."""
@@ -244,23 +248,23 @@ class _Reader:
 
     def _record_table(self, path: Path, kind: str, worker: str) -> pa.Table | None:
         if path.name in self.distrusted:
-            self.tries_whole = self.tries_whole and kind != "tries"
+            self.incomplete.add(kind)
             return None
         schema, dtype = (TRY_SCHEMA, TRY_DTYPE) if kind == "tries" else (READ_SCHEMA, READ_DTYPE)
         table = self._table(path, schema)
         if table is None:
-            self.tries_whole = self.tries_whole and kind != "tries"
+            self.incomplete.add(kind)
             return None
         metadata = table.schema.metadata or {}
         if metadata.get(META_TRIAL) != self.trial.trial.encode() or metadata.get(META_WORKER) != worker.encode():
-            self._distrust(f"{path.name} belongs to another trial or worker")
+            self._lack(f"{path.name} belongs to another trial or worker", kind)
             return None
         if worker not in (*self.trial.workers, DRAIN_WORKER):
-            self._distrust(f"{path.name} is of worker {worker}, which this trial did not have")
+            self._lack(f"{path.name} is of worker {worker}, which this trial did not have", kind)
             return None
         problem = self._departure(path.name, kind, worker, table, dtype)
         if problem:
-            self._distrust(problem)
+            self._lack(problem, kind)
             return None
         return table
 
@@ -289,8 +293,8 @@ class _Reader:
             return None
         return table
 
-    def _distrust(self, problem: str) -> None:
-        self.tries_whole = False
+    def _lack(self, problem: str, *kinds: str) -> None:
+        self.incomplete.update(kinds)
         self.problems.append(problem)
 
 

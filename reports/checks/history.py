@@ -94,7 +94,8 @@ class Ledger:
 class History:
     """All that the checks may look at. Frames are for showing offenders; arrays for finding them.
 
-    ``tries_whole``, ``ledger_whole``: no row can be missing. ``at_rest``: the stores were read after everything ended.
+    ``tries_whole``, ``reads_whole``, ``ledger_whole``: no row can be missing. ``at_rest``: the stores were
+    read after everything had ended.
     """
 
     trial: TrialDocument
@@ -103,6 +104,7 @@ class History:
     ledger_frame: pd.DataFrame | None
     snapshots: tuple[StockSnapshot, ...]
     tries_whole: bool
+    reads_whole: bool
     ledger_whole: bool
 
     @classmethod
@@ -115,6 +117,7 @@ class History:
             ledger_frame=bundle.ledger,
             snapshots=bundle.stock.snapshots if bundle.stock else (),
             tries_whole=bundle.tries_whole,
+            reads_whole=bundle.reads_whole,
             ledger_whole=bundle.ledger_whole,
         )
 

@@ -38,7 +38,7 @@ def check(history: History) -> Finding:
         found = ", ".join(text for text, count in counts.items() if count)
         total = len(answers) + reads + len(stores) + len(rows)
         return Finding.broken(f"below zero: {found}", numbers, tries=answers, rows=rows, offending=total)
-    if not history.whole or not history.snapshots:
+    if not history.whole or not history.reads_whole or not history.snapshots:
         return Finding.undecided("nothing below zero is seen, but some of the evidence is missing", numbers)
     looked_at = int((tries.remaining != NULL).sum()) + int((seen != NULL).sum())
     return Finding.held(
@@ -69,7 +69,7 @@ def _negative_orders(history: History) -> Positions:
         return NOBODY
     negative = (ledger.remaining < 0) & (ledger.remaining != NULL)
     given = np.flatnonzero((ledger.seq != NULL) & (ledger.sku >= 0))
-    order = given[np.lexsort((ledger.seq[given], ledger.sku[given]))]
+    order = given[np.lexsort((ledger.quantity[given], ledger.seq[given], ledger.sku[given]))]  # equal seq: any order
     for sku, group in _groups(ledger.sku[order], order):
         balance = history.initial[sku] - np.cumsum(ledger.quantity[group])
         negative[group[balance < 0]] = True
