@@ -1,0 +1,133 @@
+"""If these fail, the cache shields nothing, keeps what it must not keep, or brings an old value back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+import redis
+
+from target_app.cache.guarded_redis import BreakerRedis
+from target_app.cache.products import CacheResult, ProductCache, item_key
+from target_app.ledger.database import PostgresPool
+from target_app.ledger.postgres import PostgresLedger
+from target_app.settings import Settings
+from target_app.strategies.protocol import Item
+from tests.integration.target_app.client import Client, NewWorker
+
+Caches = tuple[PostgresLedger, list[ProductCache]]
+
+STRATEGIES = ["row_lock", "redis_lock", "redis_lua"]
+
+
+async def state(worker: Client, sale: str, sku: str = "sku-1") -> tuple[str, int]:
+    answer = await worker.http.get(f"/sales/{sale}/products/{sku}")
+    return answer.headers["x-cache"], answer.status_code
+
+
+async def test_the_first_read_misses_and_the_next_hits_with_an_age_and_a_version(new_worker: NewWorker) -> None:
+    worker = await new_worker(cache_ttl_s=30, cache_early_beta=0)
+    sale = await worker.open(stock=5)
+    await worker.buy(sale)
+
+    assert await state(worker, sale) == ("miss", 200)
+    answer = await worker.http.get(f"/sales/{sale}/products/sku-1")
+
+    assert answer.headers["x-cache"] == "hit"
+    assert answer.headers["age"] == "0"
+    assert answer.json() == {"sku": "sku-1", "price": 100, "remaining": 4, "version": 1}
+
+
+async def test_what_does_not_exist_is_remembered_for_a_shorter_time(new_worker: NewWorker, redis_url: str) -> None:
+    worker = await new_worker(cache_ttl_s=30, cache_negative_ttl_s=5)
+    sale = await worker.open()
+
+    assert [await state(worker, sale, "nothing") for _ in range(2)] == [("negative", 404)] * 2
+
+    with redis.Redis.from_url(redis_url) as client:
+        assert 0 < client.pttl(item_key(UUID(sale), "nothing")) <= 6000
+
+
+async def test_without_redis_reads_bypass_it(new_worker: NewWorker) -> None:
+    worker = await new_worker(redis_url=None)
+    sale = await worker.open()
+
+    assert await state(worker, sale) == ("bypass", 200)
+
+
+async def test_the_sale_of_the_last_unit_makes_the_cache_forget(new_worker: NewWorker) -> None:
+    worker = await new_worker(cache_ttl_s=30, cache_early_beta=0)
+    sale = await worker.open(stock=2)
+    await worker.buy(sale)
+    await state(worker, sale)
+    assert (await worker.http.get(f"/sales/{sale}/products/sku-1")).json()["remaining"] == 1
+
+    await worker.buy(sale)
+
+    assert (await worker.http.get(f"/sales/{sale}/products/sku-1")).json() == {
+        "sku": "sku-1",
+        "price": 100,
+        "remaining": 0,
+        "version": 2,
+    }
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_every_key_in_redis_has_a_ttl(new_worker: NewWorker, redis_url: str, strategy: str) -> None:
+    worker = await new_worker()
+    sale = await worker.open(strategy, stock=5, skus=2, per_user_limit=4)
+    await asyncio.gather(*(worker.buy(sale, sku=f"sku-{1 + number % 2}", user=f"u{number}") for number in range(30)))
+    await asyncio.gather(*(state(worker, sale, sku) for sku in ("sku-1", "sku-2", "nothing")))
+
+    with redis.Redis.from_url(redis_url) as client:
+        keys = list(client.scan_iter())
+        assert any(key.startswith(b"product:") for key in keys)
+        forever = [key for key in keys if client.pttl(key) < 0]
+
+    assert forever == []
+
+
+@pytest.fixture
+async def caches(postgres_url: str, redis_url: str) -> AsyncIterator[Caches]:
+    """Two workers' caches over one ledger that counts its reads."""
+    settings = Settings.model_validate(
+        {"database_url": postgres_url, "redis_url": redis_url, "admin_token": "unused-here", "database_pool": 4}
+    )
+    database = await PostgresPool.connect(settings)
+    connections = [BreakerRedis.connect(redis_url, command_timeout_s=1.0, connect_timeout_s=1.0) for _ in range(2)]
+    ledger = PostgresLedger(database, settings)
+    yield ledger, [ProductCache(each, ledger, settings, random.Random(1)) for each in connections]
+    for each in connections:
+        await each.close()
+    await database.close()
+
+
+async def test_a_tombstone_keeps_an_older_value_out(caches: Caches, redis_url: str) -> None:
+    _, (slow, other) = caches
+    sale = uuid4()
+    await other.invalidate(sale, "a", version=7)
+
+    with redis.Redis.from_url(redis_url) as client:
+        key = item_key(sale, "a")
+        await slow._put(key, 6, '{"old": true}', 1, 1000, 1000)
+        assert client.hget(key, "body") == b""
+        await slow._put(key, 7, '{"new": true}', 1, 1000, 1000)
+        assert client.hget(key, "body") == b'{"new": true}'
+        await other.invalidate(sale, "a", version=7)
+        assert client.hget(key, "body") == b'{"new": true}'
+        assert 0 < client.pttl(key) <= 2000
+
+
+async def test_many_readers_of_one_missing_product_make_one_database_read(caches: Caches) -> None:
+    ledger, (cache, _) = caches
+    sale = await ledger.create_sale("row_lock", [Item("a", 5, 100)], 0)
+
+    readings = await asyncio.gather(*(cache.read(sale.sale_id, "a") for _ in range(50)))
+
+    assert cache.recomputes == 1
+    assert cache.most_concurrent_recomputes == 1
+    assert {reading.product.remaining for reading in readings if reading.product} == {5}
+    assert {reading.result for reading in readings} == {CacheResult.MISS}
