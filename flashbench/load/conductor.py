@@ -31,6 +31,7 @@ from flashbench.load.target_of_run import Aim, address, start_stack, take_aim
 from flashbench.load.turns import worst
 from flashbench.load.worker import IN_FLIGHT_LIMIT_S, LoadWorker
 from flashbench.services import Stack
+from flashbench.services.machine import fingerprint
 from flashbench.trial.collect import closing_path
 from flashbench.trial.folder import check_writable, make_folder
 from flashbench.trial.life import LoadOutcome, OpenTrial, Surroundings, TrialResult, run_trial
@@ -77,6 +78,7 @@ class Conductor:
         self._environment, self._interrupts, self._scenario = environment, interrupts, scenario
         self._judge, self._describe = judge, describe
         self._stack: Stack | None = None
+        self._fingerprint: dict[str, dict[str, Any]] = {}
         self._codes: list[int] = []
         self._run = _Run()
 
@@ -91,6 +93,7 @@ class Conductor:
         if not self._environment.host:
             self._stack = start_stack(chosen, has_web_ui, log.info)
             self._environment.host = self._stack.info.base_url
+            self._fingerprint = fingerprint(self._stack.info)
         take_aim(address(self._environment.host, chosen, self._stack), catalogue.contender(chosen.strategy)).close()
         self._environment.process_exit_code = int(ExitCode.PASS if has_web_ui else ExitCode.UNPROVEN)
 
@@ -261,7 +264,7 @@ class Conductor:
             expectation=given.get("expectation") or (f"fail:{contender.breaks}" if contender.breaks else "pass"),
             suite=given.get("suite"),
             fault=given.get("fault"),
-            fingerprint=given.get("fingerprint") or {},
+            fingerprint=given.get("fingerprint") or self._fingerprint,
         )
 
     def _connected_workers(self) -> set[int]:
