@@ -104,6 +104,33 @@ async def test_what_fails_after_the_commit_does_not_undo_the_sale(
             await check_counter(worker, sale)
 
 
+async def test_a_release_is_sent_even_if_its_request_is_cancelled_before(postgres_url: str, redis_url: str) -> None:
+    """The connection is gone, so that releasing takes a while; the request is cancelled just then."""
+    async with (
+        working("redis_lock", postgres_url, redis_url, Limits(lock_lease_s=30.0)) as worker,
+        redis_asyncio.Redis.from_url(redis_url) as client,
+    ):
+        sale = await worker.open(stock=5)
+
+        async def cut_and_cancel() -> None:
+            await client.client_kill_filter(_type="normal", skipme=True)
+            await asyncio.sleep(0.01)
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+        after_commit(worker, cut_and_cancel)
+        buying = asyncio.create_task(worker.buy(sale, key="k"))
+        await asyncio.wait([buying])
+        assert buying.cancelled()
+        assert [key for key, *_ in await worker.orders(sale)] == ["k"]
+
+        async def free() -> bool:
+            return not await client.exists(f"redis_lock:{sale.sale_id}:lock:a")
+
+        await eventually(free)
+
+
 async def test_a_lock_granted_after_its_request_gave_up_is_let_go(
     stores: Stack, postgres_url: str, redis_url: str
 ) -> None:
@@ -214,6 +241,18 @@ async def test_a_hold_whose_owner_died_is_given_back(postgres_url: str, redis_ur
         await check_counter(worker, sale)
         assert isinstance(await worker.buy(sale), Sold)
         assert isinstance(await worker.buy(sale), SoldOut)
+
+
+async def test_looking_at_the_stock_is_enough_to_have_dead_holds_reaped(postgres_url: str, redis_url: str) -> None:
+    """The worker that held them is gone, and nobody else buys."""
+    async with working("redis_lua", postgres_url, redis_url, SHORT) as one:
+        sale = await one.open(stock=3)
+        dead = SkuCounter(one.resources, sale.sale_id, "a")
+        assert await dead.hold(Purchase(sale, "a", 2, "u", "k"), "token-of-the-dead") is Decision.HELD
+    async with working("redis_lua", postgres_url, redis_url, SHORT) as other:
+        counter = (await other.strategy.stock(sale))["a"]
+        assert (counter.remaining, counter.held) == (1, 2)
+        await check_counter(other, sale)
 
 
 async def test_who_waits_for_held_units_is_woken_by_what_becomes_of_them(postgres_url: str, redis_url: str) -> None:

@@ -59,6 +59,16 @@ async def check_ledger(worker: Worker, sale: Sale, initial: int, sold_keys: set[
     assert all(earlier < later for earlier, later in pairwise(fences))
 
 
+async def reseed(worker: Worker, sale: Sale, stop: asyncio.Event) -> int:
+    """Seed again and again, over the holds of those who are buying; until told to stop."""
+    done = 0
+    while not stop.is_set():
+        await worker.strategy.reconcile(sale)
+        done += 1
+        await asyncio.sleep(0.003)
+    return done
+
+
 @pytest.mark.parametrize("kind", ["redis_lock", "redis_lua"])
 @pytest.mark.parametrize("disturbed", [False, True], ids=["calm", "disturbed"])
 async def test_two_workers_sell_exactly_what_there_is(
@@ -95,6 +105,41 @@ async def test_two_workers_sell_exactly_what_there_is(
 
         if kind == "redis_lua":
             await eventually(reconciled)
+
+
+async def test_seeding_while_others_buy_never_makes_the_counter_too_low(postgres_url: str, redis_url: str) -> None:
+    stop = asyncio.Event()
+    async with (
+        working("redis_lua", postgres_url, redis_url) as one,
+        working("redis_lua", postgres_url, redis_url) as two,
+        working("redis_lua", postgres_url, redis_url) as third,
+    ):
+        sale = await one.open(stock=150)
+        seeding = asyncio.create_task(reseed(third, sale, stop))
+        watching = asyncio.create_task(watch(third, sale, stop))
+        keys = [f"k{number // 2}" for number in range(300)]  # each twice
+        results = await asyncio.gather(
+            *(
+                (one, two)[number % 2].buy(sale, 1 + number // 2 % 3, user="u", key=key)
+                for number, key in enumerate(keys)
+            )
+        )
+        stop.set()
+        assert await seeding > 5
+        assert await watching > 5
+        sold = {key for key, result in zip(keys, results, strict=True) if isinstance(result, Sold)}
+        assert {type(result) for result in results} == {Sold, SoldOut}
+        await check_ledger(one, sale, 150, sold)
+
+
+async def test_a_replay_takes_nothing_from_the_counter(postgres_url: str, redis_url: str) -> None:
+    async with working("redis_lua", postgres_url, redis_url) as worker:
+        sale = await worker.open(stock=10)
+        results = [await worker.buy(sale, 2, user="u", key="k") for _ in range(4)]
+        assert all(isinstance(result, Sold) for result in results)
+        counter = (await worker.strategy.stock(sale))["a"]
+        assert counter.remaining is not None
+        assert counter.remaining >= await worker.remaining(sale) == 8
 
 
 @pytest.mark.parametrize("kind", ["redis_lock", "redis_lua"])
