@@ -285,6 +285,7 @@ class _Reader:
     def _table(self, path: Path, schema: pa.Schema) -> pa.Table | None:
         try:
             table = pq.read_table(path, partitioning=None)
+            table.validate(full=True)
         except (OSError, pa.ArrowException) as error:
             self.problems.append(f"{path.name} can't be read as Parquet ({_one_line(error)})")
             return None

@@ -138,17 +138,13 @@ def _convert_records(source: Path, trial: str, closings: dict[str, WorkerClosing
         META_SHA256: digest.hexdigest().encode(),
         META_DROPPED: str(torn_bytes).encode(),
     }
-    full_schema = schema.with_metadata(metadata)
-
-    def write(draft: Path) -> None:
-        with pq.ParquetWriter(
-            draft, full_schema, compression="zstd", use_dictionary=["outcome", "cache", "sku", "status"]
-        ) as out:
-            for records in _batches(source, dtype, count):
-                out.write_table(table_of(records, full_schema), row_group_size=ROWS_AT_ONCE)
-
-    _publish(source.with_suffix(".parquet"), write)
     problems = []
+    target = source.with_suffix(".parquet")
+    try:
+        _publish(target, lambda draft: _write_records(draft, _batches(source, dtype, count), schema, metadata))
+    except ValueError as error:
+        problems.append(f"{source.name} holds records that mean nothing ({error}), so none of it was kept")
+        _publish(target, lambda draft: _write_records(draft, iter(()), schema, metadata))
     if torn_bytes:
         problems.append(f"{source.name} ends in a torn record: {torn_bytes} bytes were dropped")
     closing = closings.get(worker)
@@ -161,6 +157,14 @@ def _convert_records(source: Path, trial: str, closings: dict[str, WorkerClosing
         elif digest.hexdigest() != sha256:
             problems.append(f"{source.name} is not what worker {worker} wrote: its hash differs")
     return _Sealed(source, tuple(problems))
+
+
+def _write_records(draft: Path, batches: Iterator[Records], schema: pa.Schema, metadata: dict[bytes, bytes]) -> None:
+    full_schema = schema.with_metadata(metadata)
+    words = ["outcome", "cache", "sku", "status"]  # few values; a dictionary of keys or stamps would only cost time
+    with pq.ParquetWriter(draft, full_schema, compression="zstd", use_dictionary=words) as out:
+        for records in batches:
+            out.write_table(table_of(records, full_schema), row_group_size=ROWS_AT_ONCE)
 
 
 def _batches(source: Path, dtype: np.dtype[np.void], count: int) -> Iterator[Records]:
@@ -197,7 +201,9 @@ def _read_rows(source: Path) -> tuple[pa.Table, int]:
 
 def _parse_rows(content: pa.Buffer) -> pa.Table:
     options = pa.json.ParseOptions(explicit_schema=LEDGER_SCHEMA, unexpected_field_behavior="error")
-    return pa.json.read_json(pa.BufferReader(content), parse_options=options).select(LEDGER_SCHEMA.names)
+    table = pa.json.read_json(pa.BufferReader(content), parse_options=options).select(LEDGER_SCHEMA.names)
+    table.validate(full=True)  # text that is no UTF-8 comes through otherwise
+    return table
 
 
 def _write_trial(folder: Path, trial: TrialDocument, closings: dict[str, WorkerClosing], problems: list[str]) -> None:
