@@ -98,6 +98,8 @@ def run_trial(
     sale = around.target.open(plan.sale)
     if around.stores is not None and not around.stores.holds_sale(sale.sale_id):
         raise UsageError("the database at --database-url is not the one that the target writes its sales to.")
+    if around.stores is not None and sale.counter is not None and not around.stores.has_redis:
+        raise UsageError(f"{plan.strategy} keeps its counter in Redis: give --redis-url beside --database-url.")
     life = _Life(plan, folder, around, sale)
     try:
         life.write_document()
