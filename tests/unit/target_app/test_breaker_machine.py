@@ -163,3 +163,25 @@ def test_it_stays_open_for_a_jittered_while() -> None:
         assert 300 <= length_ms <= 600
         lengths.add(length_ms)
     assert len(lengths) > 20
+
+
+def test_three_probes_at_once_and_the_first_answer_decides() -> None:
+    for answered in (True, False):
+        breaker = CircuitBreaker(random.Random(1))
+        for _ in range(5):
+            ticket = breaker.admit(0.0)
+            assert ticket is not None
+            breaker.failed(ticket, 0.0)
+        probes = [breaker.admit(0.7) for _ in range(3)]
+        assert None not in probes
+        assert breaker.admit(0.7) is None
+        given_up, decisive, late = probes
+        assert given_up is not None
+        assert decisive is not None
+        assert late is not None
+        breaker.abandoned(given_up)
+        assert breaker.admit(0.7) is not None
+        (breaker.succeeded if answered else breaker.failed)(decisive, 0.8)
+        assert breaker.state is (BreakerState.CLOSED if answered else BreakerState.OPEN)
+        (breaker.failed if answered else breaker.succeeded)(late, 0.8)
+        assert breaker.state is (BreakerState.CLOSED if answered else BreakerState.OPEN)
