@@ -69,6 +69,7 @@ class PostgresPool:
             max_inactive_connection_lifetime=0,
             timeout=2.0,
             command_timeout=settings.transaction_timeout_s,
+            reset=_tidy,
             server_settings={
                 "application_name": "target_app",
                 "search_path": "target_app",
@@ -114,3 +115,9 @@ class PostgresPool:
             await asyncio.wait_for(self._pool.close(), 2.0)
         except TimeoutError:
             self._pool.terminate()
+
+
+async def _tidy(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """End what was left open before a connection is lent again. The default RESET ALL costs each purchase a trip."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")

@@ -40,13 +40,15 @@ COUNT_TOWARDS_LIMIT = """
     ON CONFLICT (sale_id, user_id) DO UPDATE SET bought = b.bought + excluded.bought
         WHERE b.bought + excluded.bought <= $4
     RETURNING bought"""
-DEDUCT = """
-    UPDATE stock SET remaining = remaining - $3, seq = seq + 1, fence = coalesce($4, fence), guarded = true
-    WHERE sale_id = $1 AND sku = $2
-    RETURNING remaining, seq"""
-INSERT_ORDER = """
+DEDUCT_AND_INSERT = """
+    WITH deducted AS (
+        UPDATE stock SET remaining = remaining - $3, seq = seq + 1, fence = coalesce($4, fence), guarded = true
+        WHERE sale_id = $1 AND sku = $2
+        RETURNING remaining, seq
+    )
     INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, remaining, seq, fence, guarded)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)"""
+    SELECT $5, $1, $2, $3, $6, $7, remaining, seq, $4, true FROM deducted
+    RETURNING remaining, seq"""
 
 
 @dataclass(slots=True)
@@ -109,15 +111,13 @@ async def _decide(connection: Connection, purchase: Purchase, fence: int | None)
         return Fenced(stock["fence"])
     if stock["remaining"] < quantity:
         return SoldOut()
-    deducted = await connection.fetchrow(DEDUCT, sale_id, sku, quantity, fence)
-    if deducted is None:  # the row is locked and was there, so this is not "sold out"
-        raise LookupError(f"sale {sale_id} lost its stock row for {sku!r}")
     order_id = uuid4()
-    remaining, seq = deducted["remaining"], deducted["seq"]
-    await connection.execute(
-        INSERT_ORDER, order_id, sale_id, sku, quantity, purchase.user_id, purchase.key, remaining, seq, fence
+    order = await connection.fetchrow(
+        DEDUCT_AND_INSERT, sale_id, sku, quantity, fence, order_id, purchase.user_id, purchase.key
     )
-    return Sold(order_id, remaining, seq)
+    if order is None:  # the row is locked and was there, so this is not "sold out"
+        raise LookupError(f"sale {sale_id} lost its stock row for {sku!r}")
+    return Sold(order_id, order["remaining"], order["seq"])
 
 
 async def _within_limit(connection: Connection, purchase: Purchase) -> bool:

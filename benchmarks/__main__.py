@@ -1,0 +1,5 @@
+"""``python -m benchmarks`` is ``flashbench``."""
+
+from benchmarks.cli import main
+
+main()

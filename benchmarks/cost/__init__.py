@@ -1,0 +1,1 @@
+"""What the harness itself costs: ratios measured side by side in one run."""
