@@ -100,13 +100,13 @@ async def test_a_hung_redis_costs_one_limit_and_then_nothing(stores: Stack, redi
             started_s = time.monotonic()
             results = await asyncio.gather(*(redis.call(echo("x")) for _ in range(30)), return_exceptions=True)
             assert all(isinstance(result, RedisAwayError) for result in results), results
-            assert time.monotonic() - started_s < 0.6
+            assert time.monotonic() - started_s < 1.0
             assert redis.breaker.state is BreakerState.OPEN
             started_s = time.monotonic()
             with pytest.raises(RedisAwayError) as caught:
                 await redis.call(echo("x"))
             assert not caught.value.maybe_executed
-            assert time.monotonic() - started_s < 0.05
+            assert time.monotonic() - started_s < 0.1
         await eventually(lambda: answers(redis))
         assert redis.available
 

@@ -76,10 +76,14 @@ async def test_two_workers_sell_exactly_what_there_is(
 ) -> None:
     rng = random.Random(7)
     stop = asyncio.Event()
-    async with working(kind, postgres_url, redis_url) as one, working(kind, postgres_url, redis_url) as two:
+    async with (
+        working(kind, postgres_url, redis_url) as one,
+        working(kind, postgres_url, redis_url) as two,
+        working(kind, postgres_url, redis_url) as watcher,
+    ):
         sale = await one.open(stock=200)
         trouble = asyncio.create_task(disturb(redis_url, rng, stop)) if disturbed else None
-        watching = asyncio.create_task(watch(one, sale, stop)) if kind == "redis_lua" else None
+        watching = asyncio.create_task(watch(watcher, sale, stop)) if kind == "redis_lua" else None
         keys = [f"k{number}" for number in range(300)]
         results = await asyncio.gather(
             *(rng.choice((one, two)).buy(sale, rng.randint(1, 3), key=key) for key in keys), return_exceptions=True
