@@ -37,7 +37,7 @@ def page(summary: Summary, pictures: Sequence[Picture]) -> str:
         headline=headline(summary),
         meaning=words.MEANING,
         rests_on=_tiers(summary),
-        headings=words.comparison_headings(),
+        groups=words.comparison_groups(),
         rows=[(colour(place[row.strategy]), words.comparison_cells(summary, row)) for row in summary.strategies],
         pictures=[
             (each, Markup(each.svg)) for each in pictures
@@ -49,7 +49,8 @@ def page(summary: Summary, pictures: Sequence[Picture]) -> str:
 
 
 def _tiers(summary: Summary) -> str:
-    tiers = {trial.tier for trial in summary.verdict.trials}
+    own = [trial for trial in summary.verdict.trials if not trial.control] or summary.verdict.trials
+    tiers = {trial.tier for trial in own}
     return "; ".join(f"tier {tier.value}: {_RESTS_ON[tier]}" for tier in sorted(tiers))
 
 

@@ -73,7 +73,7 @@ def percentile_curves(rows: Sequence[StrategyFigures], outcome: Outcome, scenari
         _percentile_axis(axes, max(-math.log10(1 - row.curves[outcome][-1][0]) for row in drawn))
         _latency_axis(axes)
         axes.grid(visible=True)
-        axes.legend(frameon=False, loc="upper left")
+        axes.legend(frameon=False, loc="lower right")
         return Picture(
             name=f"latency-{scenario}-{outcome.value}",
             title=f"Purchases that ended {words}",

@@ -17,20 +17,17 @@ NONE = "–"
 
 def comparison_headings() -> tuple[str, ...]:
     """The comparison's columns: two of text, the rest of numbers."""
-    percentiles = [
-        f"{outcome.value.replace('_', ' ')} p{100 * share:g}"
-        for outcome in (Outcome.SOLD, Outcome.SOLD_OUT)
-        for share in SHOWN
-    ]
+    return tuple(f"{group} {heading}".strip() for group, headings in comparison_groups() for heading in headings)
+
+
+def comparison_groups() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The same columns under the headings that they share."""
+    percentiles = tuple(f"p{100 * share:g}" for share in SHOWN)
     return (
-        "strategy",
-        "verdict",
-        "sales/s",
-        "refusals/s",
-        *percentiles,
-        "sold out after",
-        "lost sales",
-        "statements/attempt",
+        ("", ("strategy", "verdict", "sales/s", "refusals/s")),
+        ("sold", percentiles),
+        ("sold out", percentiles),
+        ("", ("sell-out", "lost sales", "stmts/attempt")),
     )
 
 
@@ -46,7 +43,7 @@ def comparison_cells(summary: Summary, row: StrategyFigures) -> tuple[str, ...]:
     ]
     return (
         name,
-        f"{passed} of {len(trials)} PASS",
+        f"{passed}/{len(trials)} PASS",
         estimate(row.sales_per_s, 0),
         estimate(row.refusals_per_s, 0),
         *percentiles,
@@ -63,7 +60,8 @@ def estimate(value: Estimate | None, digits: int, unit: str = "") -> str:
     mean = f"{value.mean:,.{digits}f}{unit}"
     if value.n == 1:
         return mean
-    return f"{mean} ({value.least:,.{digits}f}–{value.greatest:,.{digits}f})"
+    least, greatest = f"{value.least:,.{digits}f}", f"{value.greatest:,.{digits}f}"
+    return mean if least == greatest else f"{mean} ({least}–{greatest})"
 
 
 def milliseconds(value: float | None) -> str:
