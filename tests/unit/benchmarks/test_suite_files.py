@@ -1,0 +1,91 @@
+"""If these fail, a typo in a suite file is ignored, or ends in a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import catalogue
+from benchmarks.suite import find, read
+from flashbench import UsageError
+
+GOOD = """
+summary = "mine"
+strategies = ["row_lock"]
+controls = ["naive"]
+seeds = 3
+
+[[scenarios]]
+name = "flash_sale"
+users = 50
+stock = 20
+twin_share = 0.5
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_suite_says_what_its_file_says(tmp_path: Path) -> None:
+    suite = read(write(tmp_path, GOOD))
+
+    assert (suite.name, suite.summary, suite.seeds) == ("mine", "mine", 3)
+    assert [each.name for each in suite.strategies] == ["row_lock"]
+    assert [(each.name, each.breaks) for each in suite.controls] == [("naive", "I1")]
+    (scenario,) = suite.scenarios
+    assert (scenario.name, scenario.users, scenario.run_time_s) == ("flash_sale", 50, 5)
+    assert scenario.parameters == {"stock": 20, "twin_share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("summary", "sumary", "key 'sumary': there is no such key: did you mean 'summary'"),
+        ('"row_lock"', '"row_lok"', "key 'strategies': there is no 'row_lok': did you mean 'row_lock'"),
+        ('"naive"', '"naiv"', "key 'controls': there is no 'naiv': did you mean 'naive'"),
+        ('"flash_sale"', '"flash_sail"', "key 'name': there is no scenario 'flash_sail': did you mean 'flash_sale'"),
+        ("stock", "stok", "key 'stok': there is no such key: did you mean 'stock'"),
+        ("users = 50", 'fault = "redis_kil"', "key 'fault': there is no fault 'redis_kil'"),
+        ("seeds = 3", "seeds = 0", "key 'seeds': must be a whole number from 1"),
+        ("seeds = 3", "seeds = true", "key 'seeds': must be a whole number from 1"),
+        ("stock = 20", "stock = -1", "--stock must be between 0"),
+        ("twin_share = 0.5", "twin_share = 2", "--twin-share must be a number between 0 and 1"),
+        ("[[scenarios]]", "[scenarios]", "key 'scenarios': needs at least one"),
+        ("seeds = 3", "seeds = [", "is not valid TOML"),
+        ('["row_lock"]', '"row_lock"', "key 'strategies': must be a list of names"),
+        ('["row_lock"]', '["absent.py:Mine"]', "there is no strategy file 'absent.py'"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_file_key_and_nearest_word(
+    tmp_path: Path, before: str, after: str, sentence: str
+) -> None:
+    path = write(tmp_path, GOOD.replace(before, after, 1))
+
+    with pytest.raises(UsageError) as refusal:
+        read(path)
+
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value) or "TOML" in str(refusal.value)
+
+
+def test_every_shipped_suite_is_valid_and_has_a_control_and_a_summary() -> None:
+    suites = [read(entry.path) for entry in catalogue.suites()]
+
+    assert {suite.name for suite in suites} >= {"quick", "smoke"}
+    for suite in suites:
+        assert suite.controls, suite.name
+        assert suite.summary, suite.name
+    quick = next(suite for suite in suites if suite.name == "quick")
+    assert {each.name for each in quick.strategies} == {"row_lock", "redis_lock", "redis_lua"}
+    assert quick.seeds >= 2
+
+
+def test_an_unknown_suite_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'quick'"):
+        find("quik")
+    with pytest.raises(UsageError, match="there is no suite file"):
+        find(str(tmp_path / "absent.toml"))
