@@ -32,12 +32,13 @@ from target_app.api.service import Service
 from target_app.strategies.protocol import Counter, Item, Strategy
 
 
-def service(request: Request) -> Service:
+async def service(request: Request) -> Service:
+    """This worker's parts. A coroutine, as ``admin`` is: a plain function would cost every request a thread."""
     found: Service = request.app.state.service
     return found
 
 
-def admin(request: Request, worker: Annotated[Service, Depends(service)]) -> None:
+async def admin(request: Request, worker: Annotated[Service, Depends(service)]) -> None:
     """Let the bearer of the admin token pass."""
     given = request.headers.get("authorization", "")
     expected = f"Bearer {worker.settings.admin_token.get_secret_value()}"
