@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
@@ -12,11 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from target_app import timing
 from target_app.api import metrics, problems
 from target_app.api.in_flight import InFlightKeys
+from target_app.api.middleware import BodyLimit, ServerTiming
 from target_app.api.routes import router
 from target_app.api.service import Service
 from target_app.cache.guarded_redis import BreakerRedis
@@ -26,6 +24,12 @@ from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
 from target_app.strategies.protocol import DatabaseAwayError, Resources
 from target_app.strategies.registry import PluginError, built_in, instances, with_plugins
+
+KINDS = {
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "content-too-large",
+}
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -44,6 +48,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(DatabaseAwayError, _database_away)
+    app.add_exception_handler(Exception, _bug)
+    app.add_middleware(BodyLimit)
     app.add_middleware(ServerTiming)
     return app
 
@@ -99,28 +105,6 @@ async def _publish(redis: BreakerRedis, cache: ProductCache) -> None:
         await asyncio.sleep(0.1)
 
 
-class ServerTiming:
-    """Adds Server-Timing to every answer. Plain ASGI: it is on the hot path."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        timing.begin()
-        start = time.perf_counter_ns()
-
-        async def send_timed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                value = timing.header(time.perf_counter_ns() - start)
-                message["headers"] = [*message["headers"], (b"server-timing", value.encode())]
-            await send(message)
-
-        await self._app(scope, receive, send_timed)
-
-
 async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, problems.ProblemError)
     return error.response()
@@ -133,10 +117,20 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # the framework's word for a body that can't be parsed
+        return problems.invalid([{"loc": ("body",), "msg": "it is not JSON in UTF-8"}]).response()
     status = HTTPStatus(error.status_code)
-    kind = status.phrase.lower().replace(" ", "-")
-    return problems.ProblemError(status, kind, str(error.detail), no_effect=True).response()
+    answer = problems.ProblemError(status, KINDS.get(status, "refused"), str(error.detail), no_effect=True).response()
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _database_away(_: Request, error: Exception) -> Response:
     return problems.unavailable(str(error), no_effect=False).response()
+
+
+async def _bug(_: Request, error: Exception) -> Response:
+    """The server logs the traceback; what had happened by then nobody can say."""
+    return problems.ProblemError(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", f"The app failed: {type(error).__name__}."
+    ).response()

@@ -53,7 +53,7 @@ IdempotencyKey = Annotated[
 ]
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": ProblemView, "content": {"application/problem+json": {}}}
-    for status in (400, 401, 404, 405, 409, 413, 422, 503)
+    for status in (401, 404, 405, 409, 413, 422, 500, 503)
 }
 
 router = APIRouter(responses=REFUSALS)

@@ -9,7 +9,7 @@ from target_app.api import metrics, problems
 from target_app.api.in_flight import InFlightKeys, StillInFlightError
 from target_app.api.models import PurchaseBody
 from target_app.cache.products import ProductCache
-from target_app.ledger.database import PostgresPool
+from target_app.ledger.database import AWAY, BUSY, PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
 from target_app.strategies.protocol import (
@@ -62,6 +62,8 @@ class Service:
             raise problems.unavailable(f"the strategy {sale.strategy!r} is not loaded", no_effect=True)
         purchase = Purchase(sale, body.sku, body.quantity, body.user_id, key)
         result = await self._decide(strategy, purchase)
+        if type(result) not in _RESULT_NAMES:
+            raise TypeError(f"the strategy {sale.strategy!r} answered {result!r}, which is no result of a purchase")
         metrics.PURCHASES.labels(sale.strategy, _RESULT_NAMES[type(result)]).inc()
         match result:
             case Sold():
@@ -86,8 +88,8 @@ class Service:
             raise problems.in_progress() from None
         except KeyReusedError:
             raise problems.key_reused() from None
-        except DatabaseAwayError as error:
-            # A strategy that writes its own SQL lost its connection somewhere: nobody can say how far it came.
-            return Unavailable(str(error), no_effect=False)
+        except (DatabaseAwayError, *AWAY, *BUSY) as error:
+            # The own SQL of a strategy lost its connection, or a lock, somewhere: nobody can say how far it came.
+            return Unavailable(f"the database is away or busy: {type(error).__name__}: {error}", no_effect=False)
         finally:
             metrics.IN_FLIGHT.dec()
