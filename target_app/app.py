@@ -82,7 +82,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(cache.close)
         watch = asyncio.create_task(_publish(redis, cache))
         stack.callback(watch.cancel)
-        yield Service(
+        service = Service(
             settings=settings,
             database=database,
             ledger=ledger,
@@ -92,6 +92,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             in_flight=InFlightKeys(settings.in_flight_wait_s),
             plugin_problem=plugin_problem,
         )
+        stack.push_async_callback(service.sale_reads.close)
+        yield service
 
 
 async def _publish(redis: BreakerRedis, cache: ProductCache) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from target_app.strategies.protocol import Limits
@@ -41,6 +41,14 @@ class Settings(BaseSettings):
     cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15
     cache_early_beta: Annotated[float, Field(ge=0)] = 1.0
     cache_bypass_reads: Annotated[int, Field(ge=1)] = 4  # product reads at Postgres at once, a worker
+
+    @model_validator(mode="after")
+    def _limits_nest(self) -> Settings:
+        if not self.lock_timeout_s <= self.statement_timeout_s <= self.transaction_timeout_s:
+            raise ValueError("time limits must nest: lock_timeout_s <= statement_timeout_s <= transaction_timeout_s")
+        if self.limits.commit_s >= min(self.limits.lock_lease_s, self.limits.hold_lease_s):
+            raise ValueError("database_wait_s + transaction_timeout_s must be shorter than the leases in Redis")
+        return self
 
     @property
     def limits(self) -> Limits:

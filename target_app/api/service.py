@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from target_app.api import metrics, problems
 from target_app.api.in_flight import InFlightKeys, StillInFlightError
 from target_app.api.models import PurchaseBody
 from target_app.cache.products import ProductCache
+from target_app.cache.single_flight import SingleFlight
 from target_app.ledger.database import AWAY, BUSY, PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
@@ -40,11 +41,14 @@ class Service:
     registry: dict[str, Registered]
     strategies: dict[str, Strategy]
     in_flight: InFlightKeys
+    sale_reads: SingleFlight[UUID, Sale | None] = field(default_factory=SingleFlight)
     plugin_problem: str | None = None
 
     async def sale(self, sale_id: UUID) -> Sale:
-        """The sale; a not-found problem if there is none."""
-        sale = await self.ledger.sale(sale_id)
+        """The sale; a not-found problem if there is none. Buyers who come at once share the first read of it."""
+        sale = self.ledger.known_sale(sale_id)
+        if sale is None:
+            sale = await self.sale_reads.run(sale_id, lambda: self.ledger.sale(sale_id))
         if sale is None:
             raise problems.not_found("sale")
         return sale

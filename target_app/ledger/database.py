@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
 
 SCHEMA = Path(__file__).with_name("schema.sql")
+RELEASE_LIMIT_S = 1.0
 SCHEMA_LOCK = 0x7A26E7  # an advisory lock, since all workers create the schema at the same moment
 
 # What says that Postgres, or the way to it, is gone; anything else that it raises is a bug or an answer.
@@ -32,6 +34,8 @@ AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 # What says that Postgres gave up waiting, or had to choose a victim: nothing was written.
 BUSY = (
@@ -90,7 +94,7 @@ class PostgresPool:
         try:
             with spent("postgres"):
                 connection = await self._pool.acquire(timeout=self._settings.database_wait_s)
-        except AWAY as error:
+        except (*AWAY, asyncpg.PostgresError) as error:
             raise DatabaseAwayError(f"no database connection: {type(error).__name__}") from error
         finally:
             self._waiting -= 1
@@ -98,7 +102,9 @@ class PostgresPool:
             with spent("postgres"):
                 yield connection
         finally:
-            await self._pool.release(connection, timeout=1.0)
+            # A connection that fails only now is closed by the pool; what was done with it stands.
+            with contextlib.suppress(*AWAY, *BUSY):
+                await self._pool.release(connection, timeout=RELEASE_LIMIT_S)
 
     async def answers(self) -> bool:
         """Whether Postgres answers at this moment."""

@@ -8,7 +8,6 @@ counted after the stock row, in a row of the user's own, so that it holds across
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -31,6 +30,10 @@ from target_app.strategies.protocol import (
 if TYPE_CHECKING:
     from target_app.ledger.database import Connection
 
+ROLLBACK_LIMIT_S = 0.5
+
+# Whatever the server's default is: each statement must see what was committed before it, the key's look-up above all.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 LOCK_STOCK = "SELECT remaining, fence FROM stock WHERE sale_id = $1 AND sku = $2 FOR UPDATE"
 FIND_KEY = (
     "SELECT order_id, sku, quantity, user_id, remaining, seq FROM orders WHERE sale_id = $1 AND key = $2 AND guarded"
@@ -69,6 +72,8 @@ async def sell(database: PostgresPool, purchase: Purchase, fence: int | None, *,
         async with database.connection() as connection, asyncio.timeout(limit_s):
             return await _transact(connection, purchase, fence, progress)
     except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "one_order_per_key":
+            raise
         # Only a purchase of another SKU can have used the key between our look-up and our insert.
         raise KeyReusedError(purchase.key) from error
     except DatabaseAwayError as error:
@@ -80,21 +85,27 @@ async def sell(database: PostgresPool, purchase: Purchase, fence: int | None, *,
 async def _transact(
     connection: Connection, purchase: Purchase, fence: int | None, progress: _Progress
 ) -> Result | Fenced:
-    transaction = connection.transaction()
-    await transaction.start()
     try:
+        await connection.execute(BEGIN)
         decision = await _decide(connection, purchase, fence)
         if not isinstance(decision, Sold) or decision.replayed:
-            await transaction.rollback()
+            await connection.execute("ROLLBACK")
             return decision
     except BaseException:
-        with contextlib.suppress(*AWAY, *BUSY):  # what went wrong first is what counts
-            if not connection.is_closed():
-                await transaction.rollback()
+        await _give_up(connection)
         raise
     progress.committing = True
-    await transaction.commit()
+    await connection.execute("COMMIT")
     return decision
+
+
+async def _give_up(connection: Connection) -> None:
+    """Roll back; a connection that does not manage that in a moment is closed, which comes to the same."""
+    try:
+        async with asyncio.timeout(ROLLBACK_LIMIT_S):
+            await connection.execute("ROLLBACK")
+    except (*AWAY, *BUSY):
+        connection.terminate()
 
 
 async def _decide(connection: Connection, purchase: Purchase, fence: int | None) -> Result | Fenced:

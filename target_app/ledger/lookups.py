@@ -6,6 +6,7 @@ A look-up never joins a statement that was already sent, since it must see what 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from uuid import UUID
 
 import asyncpg
@@ -53,13 +54,20 @@ class KeyLookups:
             async with asyncio.timeout(self._limit_s), self._database.connection() as connection:
                 rows = await connection.fetch(FIND_KEYS, [sale for sale, _ in batch], [key for _, key in batch])
         except (DatabaseAwayError, *AWAY, *BUSY) as error:
-            for future in batch.values():
-                future.set_exception(DatabaseAwayError(f"the key could not be looked up: {error}"))
-                future.exception()  # marked as seen: whoever asked may have gone
+            _fail(batch.values(), DatabaseAwayError(f"the key could not be looked up: {error}"))
+        except BaseException as error:
+            # A bug is for those who asked to show; the end of the worker must not leave them waiting.
+            ended = isinstance(error, asyncio.CancelledError)
+            _fail(batch.values(), DatabaseAwayError("the worker ends") if ended else error)
+            if ended:
+                raise
         else:
             found = {(row["sale_id"], row["key"]): row for row in rows}
             for wanted, future in batch.items():
                 future.set_result(found.get(wanted))
-        finally:
-            for future in batch.values():
-                future.cancel()  # no effect on what has its answer; nobody waits for ever
+
+
+def _fail(futures: Iterable[asyncio.Future[asyncpg.Record | None]], error: BaseException) -> None:
+    for future in futures:
+        future.set_exception(error)
+        future.exception()  # marked as seen: whoever asked may have gone

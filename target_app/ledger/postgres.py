@@ -128,6 +128,10 @@ class PostgresLedger:
             self._sales[sale_id] = found
         return self._sales[sale_id]
 
+    def known_sale(self, sale_id: UUID) -> Sale | None:
+        """A sale that this worker has read or made before."""
+        return self._sales.get(sale_id)
+
     async def _read_sale(self, sale_id: UUID) -> Sale | None:
         async with self._reading() as connection:
             row = await connection.fetchrow("SELECT strategy, per_user_limit FROM sales WHERE sale_id = $1", sale_id)
