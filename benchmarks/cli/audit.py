@@ -6,14 +6,15 @@ import typer
 
 from benchmarks.cli.options import Folder, Json
 from flashbench.errors import UsageError
-from flashbench.evidence.bundle import looks_like_a_trial
 from flashbench.evidence.documents import SUITE
-from reports.judging import judge, judge_suite
 from reports.judging.text import describe, describe_suite
 
 
 def audit(folder: Folder, as_json: Json = False) -> None:
     """Judge a trial's or a suite's folder again, with the same exit codes as the run that made it."""
+    from flashbench.evidence.bundle import looks_like_a_trial  # here, since pandas is slow to load
+    from reports.judging import judge, judge_suite
+
     if not folder.is_dir():
         raise UsageError(f"there is no folder {str(folder)!r}.")
     if (folder / SUITE).is_file() or not looks_like_a_trial(folder):

@@ -9,14 +9,15 @@ from rich.table import Table
 
 from flashbench.evidence.documents import FindingDocument, SuiteVerdict, VerdictDocument
 from flashbench.vocabulary import ExitCode, Verdict
-from reports.judging import judge_suite
-from reports.report import write_report
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNPROVEN: "yellow"}
 
 
 def print_suite(folder: Path, console: Console) -> ExitCode:
     """Judge the suite, write its report, print both; the exit code is the verdict's."""
+    from reports.judging import judge_suite  # here, since pandas and matplotlib are slow to load
+    from reports.report import write_report
+
     verdict = judge_suite(folder)
     paths = write_report(folder, progress=lambda _: None)
     console.print()

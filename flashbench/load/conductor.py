@@ -80,6 +80,7 @@ class Conductor:
         self._stack: Stack | None = None
         self._fingerprint: dict[str, dict[str, Any]] = {}
         self._codes: list[int] = []
+        self._last_words: list[str] = []
         self._run = _Run()
 
     # Before the first run
@@ -228,6 +229,12 @@ class Conductor:
         self._environment.process_exit_code = worst(self._codes)
         self.end_run()
 
+    def say_goodbye(self) -> None:
+        """Each trial's verdict in a line: Locust prints pages of statistics after the verdict itself."""
+        if self._last_words:
+            sys.stdout.write("\n" + "\n".join(self._last_words) + "\n")
+            sys.stdout.flush()
+
     def stop(self) -> None:
         """The process ends: nothing that was started here may stay."""
         if self._stack is not None:
@@ -313,7 +320,10 @@ class Conductor:
         if result.verdict is None:
             sys.stdout.write(f"\nUNPROVEN: {result.problem}.\n")
             self._codes.append(int(ExitCode.UNPROVEN))
+            self._last_words.append(f"UNPROVEN  {result.folder.name}: {result.problem}")
         else:
             sys.stdout.write(f"\n{self._describe(result.verdict).rstrip()}\nevidence: {result.folder}\n")
-            self._codes.append(int(ExitCode.of(result.verdict.verdict, result.verdict.validity)))
+            code = ExitCode.of(result.verdict.verdict, result.verdict.validity)
+            self._codes.append(int(code))
+            self._last_words.append(f"{code.name}  {result.verdict.strategy}, evidence: {result.folder}")
         sys.stdout.flush()

@@ -86,6 +86,7 @@ class _Installation:
         hooks.test_stopping.add_listener(self._on_test_stopping)
         hooks.test_stop.add_listener(self._on_test_stop)
         hooks.quitting.add_listener(self._on_quitting)
+        hooks.quit.add_listener(self._on_quit)
 
     # Every process
 
@@ -179,6 +180,10 @@ class _Installation:
                 self._conductor.finish()
             finally:
                 self._conductor.stop()
+
+    def _on_quit(self, **_: Any) -> None:
+        if self._conductor is not None:
+            self._conductor.say_goodbye()
 
     def _on_piece(self, msg: Any, **_: Any) -> None:
         if self._conductor is not None and self._conductor.briefing is not None:
