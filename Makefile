@@ -1,5 +1,7 @@
 # Two commands for a newcomer: `make bench` and `make test`. Both install what they need into .venv first.
-PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3,$(shell command -v $(name) 2>/dev/null)))
+# A name on the PATH may be a shim that starts nothing, or a Python without venv: each is tried by running it.
+FITS := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+PYTHON ?= $(firstword $(foreach name,python3.12 python3.11 python3,$(shell $(name) -c '$(FITS)' 2>/dev/null && echo $(name))))
 VENV := .venv
 BIN := $(VENV)/bin
 SUITE ?= quick
@@ -22,9 +24,9 @@ types: install
 install: $(VENV)/.installed
 
 $(VENV)/.installed: requirements-dev.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "flashbench needs Python 3.11 or 3.12; none is on the PATH."; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "flashbench needs Python 3.11 or 3.12, and $(PYTHON) is older: name another with make PYTHON=..."; exit 2; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || { \
+		echo "flashbench needs Python 3.11 or 3.12 with venv, and found $(or $(PYTHON),none on the PATH): name one with make PYTHON=..."; \
+		exit 2; }
 	@echo "Installing the pinned dependencies into $(VENV); about a minute the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements-dev.lock

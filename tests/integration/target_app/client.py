@@ -18,6 +18,7 @@ class Client:
     """One worker, as a client sees it."""
 
     http: httpx.AsyncClient
+    stop: Callable[[], Awaitable[None]]
 
     async def open(self, strategy: str = "row_lock", *, stock: int = 10, skus: int = 1, per_user_limit: int = 0) -> str:
         items = [{"sku": f"sku-{number}", "stock": stock, "price": 100} for number in range(1, skus + 1)]

@@ -28,10 +28,11 @@ async def new_worker(postgres_url: str, redis_url: str) -> AsyncIterator[NewWork
                 **settings,
             }
             app = create_app(Settings.model_validate(chosen))
-            await stack.enter_async_context(app.router.lifespan_context(app))
+            life = await stack.enter_async_context(AsyncExitStack())
+            await life.enter_async_context(app.router.lifespan_context(app))
             transport = httpx.ASGITransport(app)
-            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://target"))
-            return Client(http)
+            http = await life.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://target"))
+            return Client(http, life.aclose)
 
         yield make
 

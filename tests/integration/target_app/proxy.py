@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -17,6 +17,7 @@ class Proxy:
         self._links: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
         self._flows.set()
+        self._last_word: bytes | None = None
         self.port = 0
 
     async def listen(self) -> None:
@@ -40,6 +41,10 @@ class Proxy:
         """Forward again, and what was swallowed first."""
         self._flows.set()
 
+    def lose_answers_after(self, word: bytes | None) -> None:
+        """Forward a message with this word, and cut the connection when its answer arrives."""
+        self._last_word = word
+
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -49,8 +54,9 @@ class Proxy:
             up_reader, up_writer = await asyncio.open_connection(*self._upstream)
             try:
                 async with asyncio.TaskGroup() as both:
-                    both.create_task(self._pump(reader, up_writer))
-                    both.create_task(self._pump(up_reader, writer))
+                    said = asyncio.Event()
+                    both.create_task(self._ask(reader, up_writer, said))
+                    both.create_task(self._answer(up_reader, writer, said))
             finally:
                 up_writer.close()
         except* (OSError, asyncio.CancelledError):
@@ -59,13 +65,23 @@ class Proxy:
             writer.close()
             self._links.discard(task)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, said: asyncio.Event) -> None:
         while data := await reader.read(65536):
             await self._flows.wait()
+            if self._last_word is not None and self._last_word in data:
+                said.set()
+            up.write(data)
+            await up.drain()
+        up.close()
+
+    async def _answer(self, up: asyncio.StreamReader, writer: asyncio.StreamWriter, said: asyncio.Event) -> None:
+        while data := await up.read(65536):
+            await self._flows.wait()
+            if said.is_set():
+                break
             writer.write(data)
             await writer.drain()
-        with suppress(OSError):
-            writer.close()
+        writer.close()
 
 
 @asynccontextmanager

@@ -69,13 +69,22 @@ async def till(postgres_url: str, **settings: Any) -> AsyncIterator[Till]:
     chosen = Settings.model_validate(
         {"database_url": postgres_url, "admin_token": "unused-here", "database_pool": 2, **settings}
     )
-    database = await PostgresPool.connect(chosen)
-    aside = await asyncpg.connect(postgres_url)
+    async with session(postgres_url) as aside:
+        database = await PostgresPool.connect(chosen)
+        try:
+            yield Till(chosen, database, PostgresLedger(database, chosen), aside)
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def session(postgres_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A session of the test's own."""
+    connection = await asyncpg.connect(postgres_url)
     try:
-        yield Till(chosen, database, PostgresLedger(database, chosen), aside)
+        yield connection
     finally:
-        await aside.close()
-        await database.close()
+        await connection.close()
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float = 6.0) -> None:
