@@ -13,6 +13,7 @@ gevent.monkey.patch_all()
 
 import gc  # noqa: E402 - nothing may be imported before the patch
 import json  # noqa: E402
+import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -83,6 +84,7 @@ def slice_of(kind: type[LoadWorker], host: str, folder: Path, label: int, second
 
 def main(host: str, folder: Path, pairs: int, seconds: float) -> None:
     """Measure and print."""
+    logging.getLogger().setLevel(logging.ERROR)  # Locust warns of a busy CPU, which is the point here
     me = psutil.Process(os.getpid())
     for kind in (LoadWorker, Unrecorded):  # warm-up
         slice_of(kind, host, folder, 9000 + (kind is Unrecorded), min(1.0, seconds))

@@ -74,7 +74,7 @@ TRY_STRUCT = struct.Struct("<" + "".join(code for _, code, _ in TRY_FIELDS))
 READ_STRUCT = struct.Struct("<" + "".join(code for _, code, _ in READ_FIELDS))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs a microsecond a try
 class TryRecord:
     """One HTTP request of one attempt. None where the answer said nothing."""
 
@@ -121,7 +121,7 @@ class TryRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs a microsecond a try
 class ReadRecord:
     """One cached product read."""
 
