@@ -84,4 +84,5 @@ def secrets_of(stack: StackInfo) -> dict[str, str]:
         "FLASHBENCH_ADMIN_TOKEN": stack.admin_token,
         "FLASHBENCH_DATABASE_URL": stack.database_url,
         "FLASHBENCH_REDIS_URL": stack.redis_url,
+        "FLASHBENCH_CONTROL": stack.control,
     }

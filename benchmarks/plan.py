@@ -31,6 +31,7 @@ class PlannedRun:
             trial=self.trial,
             strategy=self.contender.name,
             scenario=self.scenario.name,
+            case=self.scenario.label,
             seed=self.seed,
             control=self.contender.control,
             fault=self.scenario.fault,
@@ -43,16 +44,25 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int) -> tuple[PlannedR
 
     The suite's controls always run. A control that was chosen by name is expected to be caught, like the suite's own.
     """
-    contenders = list(dict.fromkeys([*(chosen or suite.strategies), *suite.controls]))
     runs: list[PlannedRun] = []
-    for repetition in range(suite.seeds):
-        block = [(each, scenario) for scenario in suite.scenarios for each in contenders]
+    for repetition in range(max(scenario.seeds or suite.seeds for scenario in suite.scenarios)):
+        block = [
+            (each, scenario)
+            for scenario in suite.scenarios
+            if repetition < (scenario.seeds or suite.seeds)
+            for each in _contenders(suite, scenario, chosen)
+        ]
         random.Random(f"{seed}:{repetition}").shuffle(block)
         for each, scenario in block:
             trial_seed = seed + repetition
-            name = f"{len(runs) + 1:03d}-{scenario.name}-{_as_folder(each.name)}-s{trial_seed}"
+            name = f"{len(runs) + 1:03d}-{_as_folder(scenario.label)}-{_as_folder(each.name)}-s{trial_seed}"
             runs.append(PlannedRun(name, each, scenario, trial_seed))
     return tuple(runs)
+
+
+def _contenders(suite: Suite, scenario: Scenario, chosen: Sequence[Contender]) -> list[Contender]:
+    controls = suite.controls if scenario.controls is None else scenario.controls
+    return list(dict.fromkeys([*(chosen or suite.strategies), *controls]))
 
 
 def _as_folder(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.companions import companions
 from benchmarks.locust_process import LocustProcess
 from benchmarks.plan import PlannedRun
 from benchmarks.progress import RunProgress
@@ -106,7 +107,7 @@ def _run_all(request: RunRequest, stack: StackInfo, document: SuiteDocument, pro
         progress.begin()
         for number, run in enumerate(request.runs, start=1):
             progress.step(
-                f"trial {number} of {len(request.runs)}: {run.contender.name}, {run.scenario.name}, seed {run.seed}"
+                f"trial {number} of {len(request.runs)}: {run.contender.name}, {run.scenario.label}, seed {run.seed}"
             )
             if not _run_one(request, run, stack, document, progress):
                 return False
@@ -122,9 +123,11 @@ def _run_one(
     briefing = {
         "trial": run.trial,
         "suite": request.suite.name,
+        "case": run.scenario.label,
         "control": run.contender.control,
         "expectation": run.expectation,
-        "fault": run.scenario.fault,
+        "faults": [each.model_dump() for each in run.scenario.faults],
+        "companions": companions(run, stack),
         "fingerprint": document.fingerprint,
     }
     log = request.folder / "logs" / f"{run.trial}.log"
@@ -150,7 +153,7 @@ def _run_one(
 
 def _outcome(run: PlannedRun, folder: Path, log: Path) -> str:
     """A trial's line."""
-    head = f"{run.contender.name}, {run.scenario.name}, seed {run.seed}"
+    head = f"{run.contender.name}, {run.scenario.label}, seed {run.seed}"
     path = folder / VERDICT
     if not path.exists():
         return f"{head}: no verdict; see {log}"

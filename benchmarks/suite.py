@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from benchmarks import catalogue
 from flashbench.catalogue import Contender, contender, controls, nearest, strategies
 from flashbench.errors import UsageError
+from flashbench.evidence.documents import PlannedFault
 from flashbench.load import options
 
 MOST_SEEDS = 1000
@@ -20,15 +22,26 @@ MOST_USERS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A locustfile and the shape of its load. ``parameters`` are Locust arguments of the harness's own."""
+    """A locustfile and the shape of its load. ``parameters`` are Locust arguments of the harness's own.
+
+    ``label`` tells it from the suite's others; ``seeds`` and ``controls`` are the suite's where they are None.
+    """
 
     name: str
+    label: str
     path: Path
     users: int = options.DEFAULT_USERS
     run_time_s: int = 5
     processes: int = 1
-    fault: str | None = None
+    faults: tuple[PlannedFault, ...] = ()
+    seeds: int | None = None
+    controls: tuple[Contender, ...] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str | None:
+        """What its faults are called together."""
+        return "+".join(each.fault for each in self.faults) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,10 @@ def read(path: Path) -> Suite:
     tables = document.get("scenarios")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise file.error("scenarios", "needs at least one [[scenarios]] table")
+    scenarios = tuple(_scenario(file, table) for table in tables)
+    for label in (each.label for each in scenarios):
+        if sum(each.label == label for each in scenarios) > 1:
+            raise file.error("label", f"two scenarios go by the name {label!r}: give one of them a `label` of its own")
     return Suite(
         name=path.stem,
         path=path,
@@ -77,35 +94,59 @@ def read(path: Path) -> Suite:
         strategies=tuple(file.strategy(word) for word in file.words(document, "strategies")),
         controls=tuple(file.control(word) for word in file.words(document, "controls")),
         seeds=file.whole(document, "seeds", 1, 1, MOST_SEEDS),
-        scenarios=tuple(_scenario(file, table) for table in tables),
+        scenarios=scenarios,
     )
 
 
 def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
-    of_the_run = ("name", "users", "run_time_s", "processes", "fault")
+    of_the_run = ("name", "label", "users", "run_time_s", "processes", "faults", "seeds", "controls")
     file.check_keys(table, (*of_the_run, *options.parameter_names()))
     known = {entry.name: entry.path for entry in catalogue.scenarios()}
     name = file.text(table, "name", "")
     if name not in known:
         raise file.error("name", f"there is no scenario {name!r}: {nearest(name, known)}")
-    fault = file.text(table, "fault", "")
-    faults = [entry.name for entry in catalogue.faults()]
-    if fault and fault not in faults:
-        raise file.error("fault", f"there is no fault {fault!r}: {nearest(fault, faults)}")
+    run_time_s = file.whole(table, "run_time_s", 5, 1, MOST_RUN_TIME_S)
     parameters = {key: value for key, value in table.items() if key not in of_the_run}
     try:
         options.frozen(parameters)
     except UsageError as error:
         raise UsageError(f"{file.path}: {error}") from None
+    faults = _faults(file, table.get("faults", []), run_time_s)
+    label = file.text(table, "label", "-".join((name, *(each.fault for each in faults))))
+    if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,60}", label):
+        raise file.error("label", f"must be letters, digits and any of _ . + -, at most 60, not {label!r}")
     return Scenario(
         name=name,
+        label=label,
         path=known[name],
         users=file.whole(table, "users", options.DEFAULT_USERS, 1, MOST_USERS),
-        run_time_s=file.whole(table, "run_time_s", 5, 1, MOST_RUN_TIME_S),
+        run_time_s=run_time_s,
         processes=file.whole(table, "processes", 1, 1, 64),
-        fault=fault or None,
+        faults=faults,
+        seeds=file.whole(table, "seeds", 1, 1, MOST_SEEDS) if "seeds" in table else None,
+        controls=tuple(file.control(word) for word in file.words(table, "controls")) if "controls" in table else None,
         parameters=parameters,
     )
+
+
+def _faults(file: _File, tables: Any, run_time_s: int) -> tuple[PlannedFault, ...]:
+    """The faults that a scenario meets; each must begin and end while it is loaded."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise file.error("faults", "must be [[scenarios.faults]] tables")
+    known = [entry.name for entry in catalogue.faults()]
+    found = []
+    for table in tables:
+        file.check_keys(table, ("fault", "at_s", "for_s"))
+        name = file.text(table, "fault", "")
+        if name not in known:
+            raise file.error("fault", f"there is no fault {name!r}: {nearest(name, known)}")
+        planned = PlannedFault(
+            fault=name, at_s=file.seconds(table, "at_s", run_time_s), for_s=file.seconds(table, "for_s", run_time_s)
+        )
+        if planned.at_s + planned.for_s >= run_time_s:
+            raise file.error("for_s", f"{name} would last until the load of {run_time_s} s is over")
+        found.append(planned)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +180,12 @@ class _File:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise self.error(key, f"must be a whole number from {least} to {most}, not {value!r}")
         return value
+
+    def seconds(self, table: Mapping[str, Any], key: str, most: int) -> float:
+        value = table.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < most:
+            raise self.error(key, f"must be a number of seconds between 0 and {most}, not {value!r}")
+        return float(value)
 
     def strategy(self, word: str) -> Contender:
         return self._named("strategies", word, strategies())

@@ -57,10 +57,10 @@ def write_report(folder: Path, progress: Callable[[str], None] = lambda _: None)
 
 def pictures(summary: Summary) -> list[Picture]:
     """Every plot that the evidence supports."""
-    scenarios = dict.fromkeys(row.scenario for row in summary.strategies)
+    cases = dict.fromkeys(row.case for row in summary.strategies)
     found = [
-        percentile_curves(summary.strategies, outcome, scenario)
-        for scenario in scenarios
+        percentile_curves(summary.strategies, outcome, case)
+        for case in cases
         for outcome in (Outcome.SOLD, Outcome.SOLD_OUT)
     ]
     return [picture for picture in found if picture is not None]

@@ -43,12 +43,12 @@ class Summary:
     def controls_caught(self) -> int:
         return sum(control.caught > 0 for control in self.verdict.controls)
 
-    def trials_of(self, strategy: str, scenario: str) -> tuple[ReportedTrial, ...]:
+    def trials_of(self, strategy: str, case: str) -> tuple[ReportedTrial, ...]:
         """The trials of one row of the comparison, those without figures included."""
         return tuple(
             each
             for each in self.trials
-            if each.trial is not None and (each.trial.strategy, each.trial.scenario) == (strategy, scenario)
+            if each.trial is not None and (each.trial.strategy, each.trial.case_name) == (strategy, case)
         )
 
 
@@ -91,11 +91,11 @@ def _reported(folder: Path, verdict: VerdictDocument) -> ReportedTrial:
 
 
 def _compared(trials: list[ReportedTrial]) -> tuple[StrategyFigures, ...]:
-    """A row a strategy and scenario. Controls are not compared: a strategy that is wrong may be as fast as it likes."""
+    """A row a strategy and case. Controls are not compared: a strategy that is wrong may be as fast as it likes."""
     rows: dict[tuple[str, str], list[TrialFigures]] = {}
     for each in trials:
         if each.figures is not None and not each.verdict.control:
-            rows.setdefault((each.figures.scenario, each.figures.strategy), []).append(each.figures)
+            rows.setdefault((each.figures.case, each.figures.strategy), []).append(each.figures)
     return tuple(pooled(rows[name]) for name in sorted(rows))
 
 

@@ -63,6 +63,7 @@ def slice_of(kind: type[LoadWorker], host: str, folder: Path, label: int, second
         think_ms=0.0,
         twin_share=0.0,
         read_share=0.0,
+        arrivals_per_s=1.0,
     )
     ProbeBuyer.host = host
     environment = Environment(user_classes=[ProbeBuyer])

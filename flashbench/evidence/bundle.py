@@ -21,8 +21,10 @@ from pydantic import ValidationError
 
 from flashbench.errors import UsageError
 from flashbench.evidence.columns import (
+    LEDGER_SCHEMA,
     READ_DTYPE,
     READ_SCHEMA,
+    TELEMETRY_SCHEMA,
     TRY_DTYPE,
     TRY_SCHEMA,
     key_bytes,
@@ -36,6 +38,7 @@ from flashbench.evidence.documents import (
     MANIFEST,
     STATED_LEDGER,
     STOCK,
+    TELEMETRY,
     TRIAL,
     FaultEvent,
     StockDocument,
@@ -44,7 +47,6 @@ from flashbench.evidence.documents import (
 from flashbench.evidence.manifest import compare
 from flashbench.evidence.records import CACHE_STATES, OUTCOMES
 from flashbench.evidence.sealing import (
-    LEDGER_SCHEMA,
     META_DROPPED,
     META_SHA256,
     META_TRIAL,
@@ -74,7 +76,8 @@ class Bundle:
     ``invoked_ns``, ``returned_ns``, ``outcome``, ``status``, ``order_id``, ``remaining``, ``seq``, ``replayed``,
     ``server_us``, ``redis_us``, ``postgres_us``; worker, sku and outcome are categoricals, absent values are null.
     ``reads``: likewise, one row per product read. ``ledger`` and ``stated_ledger``: the columns of
-    ``LedgerRow``; None where there is no such (whole, unaltered) file, as is ``stock``.
+    ``LedgerRow``; None where there is no such (whole, unaltered) file, as are ``stock`` and ``telemetry`` (columns
+    ``at_ns``, ``source``, ``subject``, ``metric``, ``value``; it decides nothing).
 
     ``tries_whole``, ``reads_whole``: every expected worker, and the drain, left all that it wrote. ``ledger_whole``:
     no row of the ledger can be missing. ``trusted``: trial.json itself is as it was sealed.
@@ -88,6 +91,7 @@ class Bundle:
     stated_ledger: pd.DataFrame | None
     stock: StockDocument | None
     faults: tuple[FaultEvent, ...]
+    telemetry: pd.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
     tries_whole: bool = False
     reads_whole: bool = False
@@ -113,6 +117,7 @@ class Bundle:
             stated_ledger=stated,
             stock=reader.stock(),
             faults=reader.faults(),
+            telemetry=reader.telemetry(),
             problems=reader.problems,
             tries_whole="tries" not in reader.incomplete,
             reads_whole="reads" not in reader.incomplete,
@@ -245,6 +250,14 @@ class _Reader:
         except (OSError, ValidationError):
             self.problems.append(f"{FAULTS} can't be read")
             return ()
+
+    def telemetry(self) -> pd.DataFrame | None:
+        """``telemetry.parquet`` in time order, or None."""
+        path = self.folder / TELEMETRY
+        if TELEMETRY in self.distrusted or not path.exists():
+            return None
+        table = self._table(path, TELEMETRY_SCHEMA)
+        return None if table is None else table.to_pandas().sort_values("at_ns", kind="stable", ignore_index=True)
 
     def _record_table(self, path: Path, kind: str, worker: str) -> pa.Table | None:
         if path.name in self.distrusted:

@@ -33,6 +33,30 @@ _ABSENT_IF: dict[str, int] = {
     **dict.fromkeys(("server_us", "redis_us", "postgres_us", "age_s"), -1),
 }
 
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("order_id", pa.string()),
+        ("sku", pa.string()),
+        ("quantity", pa.int64()),
+        ("user_id", pa.string()),
+        ("key", pa.string()),
+        ("remaining", pa.int64()),
+        ("seq", pa.int64()),
+        ("fence", pa.int64()),
+        ("created_unix_us", pa.int64()),
+    ]
+)
+# One value of one thing at one moment; a new source of telemetry needs no new column.
+TELEMETRY_SCHEMA = pa.schema(
+    [
+        ("at_ns", pa.int64()),  # CLOCK_MONOTONIC
+        ("source", pa.string()),  # process, postgres, redis, app or stock
+        ("subject", pa.string()),  # which of them: "app worker 123", "sku-1"; empty if there is but one
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+
 
 def table_of(records: Records, schema: pa.Schema) -> pa.Table:
     """Columns of ``records``. ValueError if a record holds a code that means nothing."""

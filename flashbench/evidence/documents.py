@@ -15,6 +15,7 @@ STOCK = "stock.json"
 LEDGER = "ledger.parquet"
 STATED_LEDGER = "ledger-stated.parquet"
 FAULTS = "faults.jsonl"
+TELEMETRY = "telemetry.parquet"
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
 SUITE = "suite.json"
@@ -113,6 +114,14 @@ class Cost(Document):
     redis_commands: int | None = None
 
 
+class PlannedFault(Document):
+    """A fault that a trial is to meet: from ``at_s`` after the load's release, for ``for_s`` seconds."""
+
+    fault: str
+    at_s: Annotated[float, Field(ge=0)]
+    for_s: Annotated[float, Field(gt=0)]
+
+
 class TrialDocument(Document):
     """``trial.json``. ``problems`` are sentences that bar a PASS; each was true when it was written."""
 
@@ -123,8 +132,10 @@ class TrialDocument(Document):
     strategy_source: str | None = None  # how it was named, if by path
     control: bool = False
     scenario: str
+    case: str | None = None  # the suite's name for this scenario with these parameters and faults
     parameters: dict[str, Any]
-    fault: str | None = None
+    fault: str | None = None  # the planned faults' names, joined by +
+    planned_faults: tuple[PlannedFault, ...] = ()
     seed: int
     expectation: str = "pass"
     sale_id: str | None = None  # null if the sale could not be opened
@@ -139,6 +150,11 @@ class TrialDocument(Document):
     interrupted: bool = False
     fingerprint: dict[str, dict[str, Any]] = {}
     problems: tuple[str, ...] = ()
+
+    @property
+    def case_name(self) -> str:
+        """Trials of one case may be compared with each other."""
+        return self.case or "-".join(filter(None, (self.scenario, self.fault)))
 
 
 class StoreReading(Document):
@@ -201,6 +217,7 @@ class VerdictDocument(Document):
     trial: str
     strategy: str
     control: bool
+    fault: str | None = None
     expectation: str
     verdict: Verdict
     validity: Validity
@@ -223,6 +240,7 @@ class PlannedTrial(Document):
     trial: str
     strategy: str
     scenario: str
+    case: str | None = None
     seed: int
     control: bool = False
     fault: str | None = None
@@ -246,9 +264,13 @@ class SuiteDocument(Document):
 
 
 class FaultEvent(Document):
-    """A line of ``faults.jsonl``. A fault that never ``bit`` proves nothing; one never ``healed`` spoils the drain."""
+    """A line of ``faults.jsonl``. A fault that never ``bit`` proves nothing; one never ``healed`` spoils the drain.
+
+    ``place`` is the fault's among the trial's planned ones, from 0.
+    """
 
     fault: str
+    place: Annotated[int, Field(ge=0)] = 0
     step: Literal["injected", "bit", "healed"]
     at_ns: int
     detail: str = ""

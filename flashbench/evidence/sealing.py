@@ -21,11 +21,21 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from flashbench.errors import UsageError
-from flashbench.evidence.columns import READ_DTYPE, READ_SCHEMA, TRY_DTYPE, TRY_SCHEMA, Records, table_of
+from flashbench.evidence.columns import (
+    LEDGER_SCHEMA,
+    READ_DTYPE,
+    READ_SCHEMA,
+    TELEMETRY_SCHEMA,
+    TRY_DTYPE,
+    TRY_SCHEMA,
+    Records,
+    table_of,
+)
 from flashbench.evidence.documents import (
     LEDGER,
     MANIFEST,
     STATED_LEDGER,
+    TELEMETRY,
     TRIAL,
     FileEntry,
     ManifestDocument,
@@ -42,19 +52,12 @@ META_WORKER = b"flashbench.worker"
 META_SHA256 = b"flashbench.records_sha256"
 META_DROPPED = b"flashbench.dropped"  # rows or bytes of the source that made no row
 
-LEDGER_SCHEMA = pa.schema(
-    [
-        ("order_id", pa.string()),
-        ("sku", pa.string()),
-        ("quantity", pa.int64()),
-        ("user_id", pa.string()),
-        ("key", pa.string()),
-        ("remaining", pa.int64()),
-        ("seq", pa.int64()),
-        ("fence", pa.int64()),
-        ("created_unix_us", pa.int64()),
-    ]
-)
+# By the stem of the NDJSON: what it becomes, its columns, and what is to be said of lines that were dropped.
+_ROWS: dict[str, tuple[str, pa.Schema, str]] = {
+    "ledger": (LEDGER, LEDGER_SCHEMA, "are no ledger rows"),
+    "ledger-stated": (STATED_LEDGER, LEDGER_SCHEMA, "are no ledger rows"),
+    "telemetry": (TELEMETRY, TELEMETRY_SCHEMA, ""),  # a sampler that was killed leaves a torn line, and no doubt
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +118,14 @@ def _closings(folder: Path, trial: TrialDocument) -> tuple[dict[str, WorkerClosi
 
 
 def _sources(folder: Path) -> list[Path]:
-    return sorted(path for pattern in ("tries-*.bin", "reads-*.bin", "*.ndjson") for path in folder.glob(pattern))
+    rows = [folder / f"{stem}.ndjson" for stem in _ROWS]
+    records = sorted(path for pattern in ("tries-*.bin", "reads-*.bin") for path in folder.glob(pattern))
+    return [*records, *(path for path in rows if path.exists())]
 
 
 def _convert(source: Path, trial: str, closings: dict[str, WorkerClosing]) -> _Sealed:
     if source.suffix == ".ndjson":
-        name = {"ledger": LEDGER, "ledger-stated": STATED_LEDGER}.get(source.stem, f"{source.stem}.parquet")
-        return _convert_rows(source, source.with_name(name), trial)
+        return _convert_rows(source, trial)
     return _convert_records(source, trial, closings)
 
 
@@ -175,33 +179,34 @@ def _batches(source: Path, dtype: np.dtype[np.void], count: int) -> Iterator[Rec
             yield batch
 
 
-def _convert_rows(source: Path, target: Path, trial: str) -> _Sealed:
-    """NDJSON of ledger rows. Lines that are not such rows are dropped, counted and said."""
-    table, dropped = _read_rows(source)
+def _convert_rows(source: Path, trial: str) -> _Sealed:
+    """NDJSON of rows. Lines that are no such rows are dropped, counted and, where it matters, said."""
+    name, schema, complaint = _ROWS[source.stem]
+    table, dropped = _read_rows(source, schema)
     metadata = {META_TRIAL: trial.encode(), META_DROPPED: str(dropped).encode()}
     table = table.replace_schema_metadata(metadata)
-    _publish(target, lambda draft: pq.write_table(table, draft, compression="zstd"))
-    return _Sealed(source, (f"{source.name} holds {dropped} lines that are no ledger rows",) if dropped else ())
+    _publish(source.with_name(name), lambda draft: pq.write_table(table, draft, compression="zstd"))
+    return _Sealed(source, (f"{source.name} holds {dropped} lines that {complaint}",) if dropped and complaint else ())
 
 
-def _read_rows(source: Path) -> tuple[pa.Table, int]:
+def _read_rows(source: Path, schema: pa.Schema) -> tuple[pa.Table, int]:
     if source.stat().st_size == 0:
-        return LEDGER_SCHEMA.empty_table(), 0
+        return schema.empty_table(), 0
     try:
-        return _parse_rows(pa.py_buffer(source.read_bytes())), 0
+        return _parse_rows(pa.py_buffer(source.read_bytes()), schema), 0
     except pa.ArrowInvalid:
         good, dropped = [], 0
         for line in source.read_bytes().splitlines(keepends=True):
             try:
-                good.append(_parse_rows(pa.py_buffer(line)))
+                good.append(_parse_rows(pa.py_buffer(line), schema))
             except pa.ArrowInvalid:
                 dropped += 1
-        return pa.concat_tables([LEDGER_SCHEMA.empty_table(), *good]), dropped
+        return pa.concat_tables([schema.empty_table(), *good]), dropped
 
 
-def _parse_rows(content: pa.Buffer) -> pa.Table:
-    options = pa.json.ParseOptions(explicit_schema=LEDGER_SCHEMA, unexpected_field_behavior="error")
-    table = pa.json.read_json(pa.BufferReader(content), parse_options=options).select(LEDGER_SCHEMA.names)
+def _parse_rows(content: pa.Buffer, schema: pa.Schema) -> pa.Table:
+    options = pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    table = pa.json.read_json(pa.BufferReader(content), parse_options=options).select(schema.names)
     table.validate(full=True)  # text that is no UTF-8 comes through otherwise
     return table
 

@@ -26,6 +26,7 @@ class Briefing:
     think_ms: float
     twin_share: float
     read_share: float
+    arrivals_per_s: float  # of one user
 
     def packed(self) -> dict[str, Any]:
         return asdict(self)

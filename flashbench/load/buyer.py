@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gevent
@@ -11,7 +12,7 @@ from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
 from locust.exception import StopUser
 
-from flashbench.load.shopping import random_stream, think_ns, user_number
+from flashbench.load.shopping import gap_ns, random_stream, think_ns, user_number
 from flashbench.load.worker import LoadWorker
 from flashbench.target.contract import Headers, classify_product, classify_purchase, product_path, purchase_request
 from flashbench.target.protocol import Answer, ProductReading, PurchaseOrder
@@ -23,8 +24,18 @@ MOST_TRIES = 5  # of one attempt, so that what is unknown gets resolved
 _PLAIN = {"Accept-Encoding": "identity"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A purchase that was chosen: its number among the worker's, which SKU, what is sent, and whether twice."""
+
+    number: int
+    sku: int
+    order: PurchaseOrder
+    twins: bool
+
+
 class Buyer(FastHttpUser):
-    """Base of the locustfiles' users: ``turn`` says when, ``purchase`` and ``browse`` do it.
+    """Base of the locustfiles' users: ``turn`` or ``arrival`` says when, ``purchase`` and ``browse`` do it.
 
     ::
 
@@ -50,7 +61,8 @@ class Buyer(FastHttpUser):
             valid_response_codes=frozenset(range(100, 600)), redirect_response_codes=frozenset(), cookiejar=None
         )
         self._turns = 0
-        self._free_ns = 0
+        self._free_ns = 0  # when the last visit was over
+        self._due_ns = 0  # when the last arrival was due
 
     def on_start(self) -> None:
         if Buyer.load is None:
@@ -85,29 +97,37 @@ class Buyer(FastHttpUser):
         self._turns += 1
         return intended_ns
 
+    def arrival(self) -> int:
+        """Wait for the next arrival of this user's own schedule, and return its moment; ends the user after its last.
+
+        The schedule follows from the seed alone: it does not wait for answers, so nothing is left out when the target
+        stalls. It starts with the barrier's release.
+        """
+        if Buyer.load is None:
+            raise StopUser
+        briefing = self._load.briefing
+        if briefing.attempts and self._turns >= briefing.attempts:
+            self._load.dismiss()
+            raise StopUser
+        before_ns = self._load.await_release() if self._turns == 0 else self._due_ns
+        if before_ns is None:
+            raise StopUser
+        self._due_ns = before_ns + gap_ns(self.stream, briefing.arrivals_per_s)
+        self._turns += 1
+        if not self._load.sleep_until(self._due_ns):
+            raise StopUser
+        return self._due_ns
+
     def purchase(self, intended_ns: int) -> Outcome:
         """One attempt: a try, or two at once under one key, and retries with the same key until it is decided."""
-        load, briefing = self._load, self._load.briefing
-        sku = load.popularity.pick(self.stream)
-        twins = briefing.twin_share > 0 and self.stream.random() < briefing.twin_share
-        attempt, key = load.begin_attempt()
-        order = PurchaseOrder(briefing.sale_id, briefing.skus[sku], briefing.quantity, self.number, key)
         try:
-            answer = (
-                self._twins(attempt, sku, order, intended_ns)
-                if twins
-                else self._try(attempt, 0, sku, order, intended_ns)
-            )
-            tries = 2 if twins else 1
-            while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES)) is not None:
-                again_ns = time.monotonic_ns() + int(pause_s * 1e9)
-                gevent.sleep(pause_s)
-                answer = self._try(attempt, tries, sku, order, again_ns)
-                tries += 1
+            return self._carry_out(self._begin(self.number), intended_ns)
         finally:
-            load.end_attempt()
             self._free_ns = time.monotonic_ns()
-        return answer.outcome
+
+    def purchase_by_somebody_new(self, intended_ns: int) -> None:
+        """One attempt, as ``purchase``, by a user never seen before, without waiting for its end."""
+        gevent.spawn(self._carry_out, self._begin(self._load.new_user()), intended_ns)
 
     def browse(self, intended_ns: int) -> ProductReading:
         """One look at a product, through the target's cache."""
@@ -129,6 +149,31 @@ class Buyer(FastHttpUser):
             load.keep_read(self.number, sku, (intended_ns, invoked_ns, returned_ns), reading)
             self._free_ns = time.monotonic_ns()
         return reading
+
+    def _begin(self, user: int) -> _Attempt:
+        """Choose what is bought; from here on the attempt counts as in flight."""
+        load, briefing = self._load, self._load.briefing
+        sku = load.popularity.pick(self.stream)
+        twins = briefing.twin_share > 0 and self.stream.random() < briefing.twin_share
+        number, key = load.begin_attempt()
+        order = PurchaseOrder(briefing.sale_id, briefing.skus[sku], briefing.quantity, user, key)
+        return _Attempt(number, sku, order, twins)
+
+    def _carry_out(self, attempt: _Attempt, intended_ns: int) -> Outcome:
+        number, sku, order = attempt.number, attempt.sku, attempt.order
+        try:
+            if attempt.twins:
+                answer, tries = self._twins(number, sku, order, intended_ns), 2
+            else:
+                answer, tries = self._try(number, 0, sku, order, intended_ns), 1
+            while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES)) is not None:
+                again_ns = time.monotonic_ns() + int(pause_s * 1e9)
+                gevent.sleep(pause_s)
+                answer = self._try(number, tries, sku, order, again_ns)
+                tries += 1
+        finally:
+            self._load.end_attempt()
+        return answer.outcome
 
     def _twins(self, attempt: int, sku: int, order: PurchaseOrder, intended_ns: int) -> Answer:
         other = gevent.spawn(self._try, attempt, 1, sku, order, intended_ns)

@@ -22,7 +22,7 @@ from locust.runners import STATE_MISSING, MasterRunner
 from flashbench import catalogue
 from flashbench.catalogue import Contender
 from flashbench.errors import UsageError
-from flashbench.evidence.documents import VerdictDocument
+from flashbench.evidence.documents import PlannedFault, VerdictDocument
 from flashbench.load import options
 from flashbench.load.briefing import Briefing, clock_name, new_nonce
 from flashbench.load.interrupts import Interrupts
@@ -148,6 +148,7 @@ class Conductor:
             think_ms=chosen.think_ms,
             twin_share=chosen.twin_share,
             read_share=chosen.read_share,
+            arrivals_per_s=chosen.arrivals_per_s / users,
         )
         self._run.briefing.mark_folder()
         parsed[BRIEFING] = self._run.briefing.packed()
@@ -166,6 +167,7 @@ class Conductor:
         self._run.released_ns = time.monotonic_ns() + int(ahead_s * 1e9)
         if isinstance(runner, MasterRunner):
             runner.send_message(RELEASE, {"nonce": self._run.briefing.nonce, "at_ns": self._run.released_ns})
+        self._run.opened.get().released(self._run.released_ns)
         return self._run.released_ns
 
     def spent(self, worker: int) -> None:
@@ -270,7 +272,9 @@ class Conductor:
             control=bool(given.get("control", contender.control)),
             expectation=given.get("expectation") or (f"fail:{contender.breaks}" if contender.breaks else "pass"),
             suite=given.get("suite"),
-            fault=given.get("fault"),
+            case=given.get("case"),
+            faults=tuple(PlannedFault.model_validate(each) for each in given.get("faults", ())),
+            companions=given.get("companions", {}),
             fingerprint=given.get("fingerprint") or self._fingerprint,
         )
 

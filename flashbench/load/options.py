@@ -33,6 +33,7 @@ class LoadOptions:
     think_ms: float = 500.0
     twin_share: float = 0.0
     read_share: float = 0.9
+    arrivals_per_s: float = 100.0
     evidence: str = "results"
     admin_token: str = ""
     database_url: str = ""
@@ -54,6 +55,7 @@ HELP: dict[str, str] = {
     "think_ms": "mean time a user thinks between two purchases, milliseconds",
     "twin_share": "share of purchases sent twice at once under one key, 0 to 1",
     "read_share": "share of visits that only look, 0 to 1 (browse_and_buy)",
+    "arrivals_per_s": "shoppers who arrive per second, all users together, whatever the target does (sustained)",
     "evidence": "folder that receives a folder per trial",
     "admin_token": "the target's admin token (or FLASHBENCH_ADMIN_TOKEN)",
     "database_url": "Postgres that the harness may read, or start its own app on (or FLASHBENCH_DATABASE_URL)",
@@ -62,7 +64,10 @@ HELP: dict[str, str] = {
 SECRETS = ("admin_token", "database_url", "redis_url")
 
 # What a suite may set for a trial; how and where a run is done is not the suite's business.
-_OF_A_SUITE = ("stock", "quantity", "skus", "per_user_limit", "attempts", "think_ms", "twin_share", "read_share")
+_OF_A_SUITE = (
+    *("stock", "quantity", "skus", "per_user_limit", "attempts"),
+    *("think_ms", "twin_share", "read_share", "arrivals_per_s"),
+)
 
 
 def parameter_names() -> tuple[str, ...]:
@@ -92,6 +97,7 @@ def frozen(values: Mapping[str, Any]) -> LoadOptions:
         think_ms=_number("think_ms", known["think_ms"], 0, 3_600_000),
         twin_share=_number("twin_share", known["twin_share"], 0, 1),
         read_share=_number("read_share", known["read_share"], 0, 1),
+        arrivals_per_s=_number("arrivals_per_s", known["arrivals_per_s"], 0.01, 100_000),
         **{name: str(known[name]).strip() for name in ("evidence", *SECRETS)},
     )
     if not options.strategy:

@@ -45,3 +45,8 @@ def think_ns(stream: random.Random, mean_ms: float) -> int:
     if mean_ms <= 0:
         return 0
     return int(min(stream.expovariate(1.0), 10.0) * mean_ms * 1e6)
+
+
+def gap_ns(stream: random.Random, rate_per_s: float) -> int:
+    """Time from one arrival to the next: exponentially distributed, so that arrivals are a Poisson process."""
+    return int(stream.expovariate(rate_per_s) * 1e9)

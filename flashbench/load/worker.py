@@ -22,7 +22,7 @@ from flashbench.evidence.recorder import Recorder
 from flashbench.evidence.records import ReadRecord, TryRecord
 from flashbench.load.briefing import Briefing, clock_name
 from flashbench.load.self_watch import SelfWatch
-from flashbench.load.shopping import Popularity, idempotency_key
+from flashbench.load.shopping import Popularity, idempotency_key, user_number
 from flashbench.target.protocol import Answer, ProductReading, PurchaseOrder
 from flashbench.trial.collect import write_closing
 from flashbench.vocabulary import Outcome
@@ -63,7 +63,7 @@ class LoadWorker:
         self._closing: WorkerClosing | None = None
         self._closed = False
         self._release_ns = 0
-        self._enlisted = self._finished = self._attempts = self._open_attempts = 0
+        self._enlisted = self._finished = self._users = self._attempts = self._open_attempts = 0
         self._spent = False
         self._open: set[OpenTry] = set()
         self._peak = 0
@@ -76,9 +76,15 @@ class LoadWorker:
     # Buyers
 
     def enlist(self) -> int:
-        """A new buyer; its ordinal."""
+        """A new buyer of Locust's; its ordinal."""
         self._enlisted += 1
-        return self._enlisted - 1
+        self._users += 1
+        return self._users - 1
+
+    def new_user(self) -> int:
+        """The number of a user that was never seen before."""
+        self._users += 1
+        return user_number(self.index, self._users - 1)
 
     def dismiss(self) -> None:
         """A buyer has spent its plan."""

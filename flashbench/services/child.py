@@ -82,6 +82,13 @@ class Child:
                 f"{self.name} ended by itself (exit code {self._process.returncode}):\n{self.tail()}"
             )
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send one signal; after SIGKILL, wait until the child is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        if number is signal.SIGKILL:
+            self._process.wait()
+
     def stop(self) -> None:
         """End the child and whatever it started."""
         for number, limit_s in self._stop_signals:

@@ -38,7 +38,7 @@ class ServiceInfo(_Message):
 
 
 class StackInfo(_Message):
-    """A stack that is up. ``scratch`` is where the embedded servers keep their data."""
+    """A stack that is up. Embedded servers keep their data in ``scratch``; ``control`` is where orders are taken."""
 
     base_url: str | None
     admin_token: str
@@ -49,6 +49,8 @@ class StackInfo(_Message):
     app_workers: int
     app_pid: int | None
     supervisor_pid: int
+    control: str
+    gauges: str  # the folder in which the app's workers keep their metrics
 
     @property
     def database_url(self) -> str:

@@ -14,15 +14,23 @@ import secrets
 import select
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from flashbench.errors import UsageError
 from flashbench.services.app import PluginRefusedError, start_app
-from flashbench.services.child import Child, OwnerGoneError, StartFailedError
+from flashbench.services.child import OwnerGoneError, StartFailedError
+from flashbench.services.control import ControlDesk
 from flashbench.services.discovery import discover_postgres, discover_redis
+from flashbench.services.embedded_postgres import describe_postgres, start_postgres
+from flashbench.services.embedded_redis import RedisServer
 from flashbench.services.model import ServiceInfo, StackInfo, StackRequest
 from flashbench.services.scratch import Scratch, filesystem_of, sweep
-from flashbench.services.stores import describe_postgres, start_postgres, start_redis
+from flashbench.services.tending import TendedRedis
+
+TEND_EVERY_S = 0.5
 
 
 class Owner:
@@ -30,31 +38,31 @@ class Owner:
 
     def __init__(self, pid: int) -> None:
         try:
-            self._pidfd: int | None = os.pidfd_open(pid)
+            self._pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
             raise OwnerGoneError from None
         self._stopping = False
+        self._watched: list[Any] = [sys.stdin.buffer, self._pidfd]
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
-    def wait(self, limit_s: float | None) -> bool:
-        """True if the owner is gone or wants us gone; waits for that up to the limit, for ever if None."""
-        watched = [sys.stdin.buffer] + ([self._pidfd] if self._pidfd is not None else [])
-        while not self._stopping:
-            step = 0.5 if limit_s is None else limit_s
-            if select.select(watched, [], [], step)[0]:
-                return True
-            if limit_s is not None:
-                return self._stopping
-        return True
-
     def check(self) -> None:
         """OwnerGoneError as soon as nobody wants the stack any more."""
-        if self.wait(0):
+        if self._stopping or select.select(self._watched, [], [], 0)[0]:
             raise OwnerGoneError
+
+    def serve(self, desk: ControlDesk, tend: Callable[[], None]) -> None:
+        """Answer at the desk and tend the servers until the owner is gone or wants us gone."""
+        while not self._stopping:
+            ready = select.select([*self._watched, desk], [], [], TEND_EVERY_S)[0]
+            if ready and ready != [desk]:
+                return
+            if ready:
+                desk.serve()
+            tend()
 
 
 def say(**message: object) -> None:
@@ -64,8 +72,24 @@ def say(**message: object) -> None:
         sys.stdout.flush()
 
 
+def complain(sentence: str) -> None:
+    """To the terminal, if there is one left."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A stack that is up: what is known of it, and what has to be done while it is."""
+
+    info: StackInfo
+    desk: ControlDesk
+    tend: Callable[[], None]
+
+
 @contextlib.contextmanager
-def running(request: StackRequest, owner: Owner) -> Iterator[StackInfo]:
+def running(request: StackRequest, owner: Owner) -> Iterator[Running]:
     """Everything that was asked for, up; and down again in the reverse order, whatever happens."""
     with contextlib.ExitStack() as stack:
         found_postgres = discover_postgres(request.database_url)
@@ -74,16 +98,13 @@ def running(request: StackRequest, owner: Owner) -> Iterator[StackInfo]:
         scratch = Scratch()
         stack.callback(scratch.remove)
         logs = scratch.folder("logs")
-
-        def own(started: tuple[Child, ServiceInfo]) -> ServiceInfo:
-            stack.callback(started[0].stop)
-            return started[1]
-
         if found_postgres.origin == "given":
             postgres = describe_postgres(found_postgres, found_postgres.location)
         else:
             say(progress=f"starting Postgres {found_postgres.version} ({found_postgres.origin})")
-            postgres = own(start_postgres(found_postgres, scratch.folder("postgres"), logs, owner.check))
+            server, postgres = start_postgres(found_postgres, scratch.folder("postgres"), logs, owner.check)
+            stack.callback(server.stop)
+        tended: dict[str, TendedRedis] = {}
         if found_redis.origin == "given":
             redis = ServiceInfo(
                 **{name: getattr(found_redis, name) for name in ("origin", "location", "version", "why")},
@@ -91,9 +112,14 @@ def running(request: StackRequest, owner: Owner) -> Iterator[StackInfo]:
             )
         else:
             say(progress=f"starting Redis {found_redis.version} ({found_redis.origin})")
-            redis = own(start_redis(found_redis, scratch.folder("redis"), logs, owner.check))
+            redis_server = RedisServer(found_redis, scratch.folder("redis"), logs)
+            redis_server.start(owner.check)
+            stack.callback(redis_server.stop)
+            redis = redis_server.info
+            tended["redis"] = TendedRedis(redis_server, owner.check, complain)
         admin_token = secrets.token_urlsafe(24)
         base_url, app_pid = None, None
+        gauges = scratch.folder("metrics")
         if request.with_app:
             say(progress=f"starting the app with {request.app_workers} workers")
             app, base_url = start_app(
@@ -101,13 +127,14 @@ def running(request: StackRequest, owner: Owner) -> Iterator[StackInfo]:
                 database_url=postgres.url,
                 redis_url=redis.url,
                 admin_token=admin_token,
-                metrics=scratch.folder("metrics"),
+                metrics=gauges,
                 logs=logs,
                 check=owner.check,
             )
             stack.callback(app.stop)
             app_pid = app.pid
-        yield StackInfo(
+        desk = stack.enter_context(contextlib.closing(ControlDesk(tended)))
+        info = StackInfo(
             base_url=base_url,
             admin_token=admin_token,
             postgres=postgres,
@@ -117,7 +144,15 @@ def running(request: StackRequest, owner: Owner) -> Iterator[StackInfo]:
             app_workers=request.app_workers,
             app_pid=app_pid,
             supervisor_pid=os.getpid(),
+            control=desk.address,
+            gauges=str(gauges),
         )
+
+        def tend() -> None:
+            for each in tended.values():
+                each.tend(time.monotonic())
+
+        yield Running(info, desk, tend)
 
 
 def main() -> None:
@@ -127,9 +162,9 @@ def main() -> None:
         return
     try:
         owner = Owner(order["owner_pid"])
-        with running(StackRequest.model_validate(order["request"]), owner) as info:
-            say(ready=info.model_dump())
-            owner.wait(None)
+        with running(StackRequest.model_validate(order["request"]), owner) as up:
+            say(ready=up.info.model_dump())
+            owner.serve(up.desk, up.tend)
     except OwnerGoneError:
         pass
     except (UsageError, PluginRefusedError, StartFailedError) as refusal:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from flashbench.errors import UsageError
 from flashbench.evidence.apart import seal_apart
@@ -34,6 +34,7 @@ from flashbench.evidence.recorder import Recorder
 from flashbench.target.http import TargetSilentError
 from flashbench.target.protocol import OpenedSale, Target
 from flashbench.trial.collect import LEDGER_ROWS, STATED_ROWS, read_closings, write_closing, write_ledger
+from flashbench.trial.companions import Companions
 from flashbench.trial.drain import DrainLimits, drain
 from flashbench.trial.plan import TrialPlan
 from flashbench.trial.quiescence import wait_until_idle, wait_until_still
@@ -56,6 +57,7 @@ class OpenTrial:
     plan: TrialPlan
     folder: Path
     sale_id: str
+    released: Callable[[int], None]  # to be called with the moment at which the load begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,14 @@ class _Life:
         self._finished = False
 
     def load(self, load: Callable[[OpenTrial], LoadOutcome]) -> None:
-        before = self._read_cost()
-        self._outcome = load(OpenTrial(self._plan, self._folder, self._sale.sale_id))
-        self._cost = difference(before, self._read_cost())
+        with Companions(self._plan.companions) as companions:
+            companions.begin(self._opened())
+            before = self._read_cost()
+            self._outcome = load(OpenTrial(self._plan, self._folder, self._sale.sale_id, companions.released))
+            self._cost = difference(before, self._read_cost())
+            companions.finish(self._outcome.ended_ns)
+        for failure in companions.failed:
+            self._around.progress(f"{failure} (see its messages above)")
         if self._outcome.released_ns is not None:
             self._moments["released_ns"] = self._outcome.released_ns
         self._moments["load_ended_ns"] = self._outcome.ended_ns
@@ -241,8 +248,10 @@ class _Life:
             strategy_source=plan.source,
             control=plan.control,
             scenario=plan.scenario,
+            case=plan.case,
             parameters=dict(plan.parameters),
             fault=plan.fault,
+            planned_faults=plan.faults,
             seed=plan.seed,
             expectation=plan.expectation,
             sale_id=self._sale.sale_id,
@@ -261,6 +270,15 @@ class _Life:
         draft = self._folder / f"{TRIAL}.draft"
         draft.write_text(document.to_json())
         draft.replace(self._folder / TRIAL)
+
+    def _opened(self) -> dict[str, Any]:
+        """What companions are told of the sale."""
+        return {
+            "folder": str(self._folder),
+            "sale_id": self._sale.sale_id,
+            "skus": self._skus,
+            "counter": self._sale.counter.model_dump() if self._sale.counter is not None else None,
+        }
 
     def _in_flight(self) -> Sequence[str]:
         try:

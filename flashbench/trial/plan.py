@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flashbench.evidence.documents import SaleItem, SaleSpec
+from flashbench.evidence.documents import PlannedFault, SaleItem, SaleSpec
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
     """One strategy × scenario × fault × seed. ``quantity`` is what every attempt asks for.
 
-    ``strategy`` is the name that the target registered; ``source`` is how it was named, if by path.
+    ``strategy`` is the name that the target registered; ``source`` is how it was named, if by path. ``companions``
+    are commands of processes that accompany the load, by name; it is they who inject the ``faults``.
     """
 
     trial: str
@@ -27,8 +28,15 @@ class TrialPlan:
     control: bool = False
     expectation: str = "pass"
     suite: str | None = None
-    fault: str | None = None
+    case: str | None = None
+    faults: tuple[PlannedFault, ...] = ()
+    companions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str | None:
+        """What the faults are called together."""
+        return "+".join(each.fault for each in self.faults) or None
 
 
 def sale_of(strategy: str, *, skus: int, stock: int, per_user_limit: int) -> SaleSpec:

@@ -73,12 +73,19 @@ def _unexhausted(history: History) -> list[str]:
 
 
 def _faults(bundle: Bundle) -> list[str]:
-    planned = bundle.trial.fault
-    steps = {(event.fault, event.step) for event in bundle.faults}
+    """A planned fault must show its bite while the load is on, and be gone before the drain."""
+    trial, moments = bundle.trial, bundle.trial.moments
+    began_ns, ended_ns = moments.released_ns, moments.load_ended_ns
+    names = [planned.fault for planned in trial.planned_faults] or (trial.fault.split("+") if trial.fault else [])
     found = []
-    if planned is not None and not any(step == "bit" for _, step in steps):
-        found.append(f"the planned fault {planned} did not bite")
-    unhealed = {fault for fault, step in steps if step == "injected"} - {
-        fault for fault, step in steps if step == "healed"
+    for place, name in enumerate(names):
+        which = f"the planned fault {name}" + (f" (number {place + 1})" if place else "")
+        bites_ns = [event.at_ns for event in bundle.faults if (event.place, event.step) == (place, "bit")]
+        if not bites_ns:
+            found.append(f"{which} did not bite")
+        elif began_ns is None or ended_ns is None or not any(began_ns <= at_ns <= ended_ns for at_ns in bites_ns):
+            found.append(f"{which} did not bite while the load was on")
+    unhealed = {(event.fault, event.place) for event in bundle.faults if event.step == "injected"} - {
+        (event.fault, event.place) for event in bundle.faults if event.step == "healed"
     }
-    return found + [f"the fault {fault} was not healed before the drain" for fault in sorted(unhealed)]
+    return found + [f"the fault {fault} was not healed before the drain" for fault, _ in sorted(unhealed)]

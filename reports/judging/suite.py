@@ -101,6 +101,8 @@ def _mismatches(planned: PlannedTrial, verdict: VerdictDocument) -> list[str]:
     found = []
     if verdict.trial != planned.trial:
         found.append(f"the folder {planned.trial} holds the trial {verdict.trial}")
+    if verdict.fault != planned.fault and verdict.strategy != "unknown":
+        found.append(f"{planned.trial} was planned with the fault {planned.fault} and met {verdict.fault}")
     if verdict.strategy not in (planned.strategy, "unknown"):
         found.append(f"{planned.trial} was planned with {planned.strategy} and was run with {verdict.strategy}")
     return found

@@ -54,6 +54,7 @@ def judged(bundle: Bundle) -> VerdictDocument:
         trial=trial.trial,
         strategy=trial.strategy,
         control=trial.control,
+        fault=trial.fault,
         expectation=trial.expectation,
         verdict=verdict,
         validity=Validity.INVALID if invalid else Validity.VALID,

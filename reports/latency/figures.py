@@ -41,7 +41,7 @@ class TrialFigures:
 
     trial: str
     strategy: str
-    scenario: str
+    case: str
     seed: int
     purchases: int
     tries: int
@@ -84,7 +84,7 @@ def figures(bundle: Bundle) -> TrialFigures:
     return TrialFigures(
         trial=bundle.trial.trial,
         strategy=bundle.trial.strategy,
-        scenario=bundle.trial.scenario,
+        case=bundle.trial.case_name,
         seed=bundle.trial.seed,
         purchases=count,
         tries=int((~tries.in_drain).sum()),
@@ -121,10 +121,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class StrategyFigures:
-    """All valid trials of one strategy in one scenario. Percentiles are of the pooled purchases, by outcome."""
+    """All valid trials of one strategy in one case. Percentiles are of the pooled purchases, by outcome."""
 
     strategy: str
-    scenario: str
+    case: str
     trials: int
     sales_per_s: Estimate | None
     refusals_per_s: Estimate | None
@@ -138,7 +138,7 @@ class StrategyFigures:
 
 
 def pooled(trials: Sequence[TrialFigures]) -> StrategyFigures:
-    """The trials of one strategy in one scenario, at least one, together."""
+    """The trials of one strategy in one case, at least one, together."""
 
     def estimate(figure: Callable[[TrialFigures], float | None]) -> Estimate | None:
         return Estimate.of([figure(trial) for trial in trials])
@@ -147,7 +147,7 @@ def pooled(trials: Sequence[TrialFigures]) -> StrategyFigures:
     server = {outcome: _merged([trial.latency[outcome].server_ms for trial in trials]) for outcome in Outcome}
     return StrategyFigures(
         strategy=trials[0].strategy,
-        scenario=trials[0].scenario,
+        case=trials[0].case,
         trials=len(trials),
         sales_per_s=estimate(lambda trial: trial.sales_per_s),
         refusals_per_s=estimate(lambda trial: trial.refusals_per_s),

@@ -50,9 +50,9 @@ class Picture:
     png: bytes
 
 
-def percentile_curves(rows: Sequence[StrategyFigures], outcome: Outcome, scenario: str) -> Picture | None:
+def percentile_curves(rows: Sequence[StrategyFigures], outcome: Outcome, case: str) -> Picture | None:
     """Latency against percentile, a line a strategy; None if no strategy has enough of this outcome."""
-    drawn = [row for row in rows if row.scenario == scenario and row.curves[outcome]]
+    drawn = [row for row in rows if row.case == case and row.curves[outcome]]
     if not drawn:
         return None
     place = places(row.strategy for row in rows)
@@ -75,7 +75,7 @@ def percentile_curves(rows: Sequence[StrategyFigures], outcome: Outcome, scenari
         axes.grid(visible=True)
         axes.legend(frameon=False, loc="lower right")
         return Picture(
-            name=f"latency-{scenario}-{outcome.value}",
+            name=f"latency-{case}-{outcome.value}",
             title=f"Purchases that ended {words}",
             alt=f"Latency by percentile of purchases that ended {words}, a line for each of "
             f"{', '.join(row.strategy for row in drawn)}",

@@ -33,11 +33,9 @@ def comparison_groups() -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def comparison_cells(summary: Summary, row: StrategyFigures) -> tuple[str, ...]:
     """One row of the comparison."""
-    trials = summary.trials_of(row.strategy, row.scenario)
+    trials = summary.trials_of(row.strategy, row.case)
     passed = sum(each.verdict.verdict is Verdict.PASS for each in trials)
-    name = (
-        row.strategy if len({each.scenario for each in summary.strategies}) == 1 else f"{row.strategy}, {row.scenario}"
-    )
+    name = row.strategy if len({each.case for each in summary.strategies}) == 1 else f"{row.strategy}, {row.case}"
     percentiles = [
         milliseconds(row.percentiles[outcome][share]) for outcome in (Outcome.SOLD, Outcome.SOLD_OUT) for share in SHOWN
     ]

@@ -9,8 +9,9 @@ import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from target_app.strategies.protocol import Resources, Strategy
 
@@ -91,10 +92,17 @@ def instances(registry: dict[str, Registered], resources: Resources) -> dict[str
     return made
 
 
+class _FromSource(SourceFileLoader):
+    """Reads the very source that was hashed, and leaves no bytecode beside somebody's file."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import(path: Path, module_name: str, source: str) -> ModuleType:
     if module_name in sys.modules:
         return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name, path, loader=_FromSource(module_name, str(path)))
     if spec is None or spec.loader is None:
         raise PluginError(f"{source}: the file is no Python source.")
     module = importlib.util.module_from_spec(spec)

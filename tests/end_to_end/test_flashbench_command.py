@@ -67,6 +67,7 @@ def flashbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Co
         timeout=200,
         check=False,
         stdin=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     )
 
 

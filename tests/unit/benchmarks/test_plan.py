@@ -22,7 +22,9 @@ def suite_of(strategies: list[str], controls: list[str], scenarios: int, seeds: 
         strategies=tuple(Contender(name, "") for name in strategies),
         controls=tuple(Contender(f"control-{name}", "", f"/{name}.py:C", "I1") for name in controls),
         seeds=seeds,
-        scenarios=tuple(Scenario(f"scenario-{number}", Path("x.py")) for number in range(scenarios)),
+        scenarios=tuple(
+            Scenario(f"scenario-{number}", f"scenario-{number}", Path("x.py")) for number in range(scenarios)
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import catalogue
+from benchmarks.plan import PlannedRun, plan
 from benchmarks.suite import find, read
 from flashbench import UsageError
 
@@ -49,7 +50,13 @@ def test_a_suite_says_what_its_file_says(tmp_path: Path) -> None:
         ('"naive"', '"naiv"', "key 'controls': there is no 'naiv': did you mean 'naive'"),
         ('"flash_sale"', '"flash_sail"', "key 'name': there is no scenario 'flash_sail': did you mean 'flash_sale'"),
         ("stock", "stok", "key 'stok': there is no such key: did you mean 'stock'"),
-        ("users = 50", 'fault = "redis_kil"', "key 'fault': there is no fault 'redis_kil'"),
+        ("users = 50", 'faults = [{fault = "redis_kil"}]', "key 'fault': there is no fault 'redis_kil'"),
+        ("users = 50", 'faults = [{fault = "redis_kill", at_s = 1}]', "key 'for_s': must be a number of seconds"),
+        ("users = 50", 'faults = [{fault = "redis_kill", at_s = 2, for_s = 3}]', "would last until the load of 5 s"),
+        ("users = 50", 'faults = [{fault = "redis_kill", after_s = 2}]', "key 'after_s': there is no such key"),
+        ("users = 50", 'faults = "redis_kill"', "key 'faults': must be [[scenarios.faults]] tables"),
+        ("users = 50", 'label = "what a name"', "key 'label': must be letters, digits"),
+        ("users = 50", 'controls = ["naiv"]', "key 'controls': there is no 'naiv'"),
         ("seeds = 3", "seeds = 0", "key 'seeds': must be a whole number from 1"),
         ("seeds = 3", "seeds = true", "key 'seeds': must be a whole number from 1"),
         ("stock = 20", "stock = -1", "--stock must be between 0"),
@@ -89,3 +96,45 @@ def test_an_unknown_suite_names_the_nearest(tmp_path: Path) -> None:
         find("quik")
     with pytest.raises(UsageError, match="there is no suite file"):
         find(str(tmp_path / "absent.toml"))
+
+
+def test_scenarios_that_differ_in_their_fault_are_told_apart(tmp_path: Path) -> None:
+    suite = read(
+        write(
+            tmp_path,
+            GOOD
+            + """
+[[scenarios]]
+name = "flash_sale"
+seeds = 1
+controls = []
+faults = [{fault = "redis_kill", at_s = 1, for_s = 1.5}, {fault = "redis_hang", at_s = 3, for_s = 1}]
+""",
+        )
+    )
+
+    assert [each.label for each in suite.scenarios] == ["flash_sale", "flash_sale-redis_kill-redis_hang"]
+    quiet, faulty = suite.scenarios
+    assert (quiet.fault, quiet.seeds, quiet.controls) == (None, None, None)
+    assert (faulty.fault, faulty.seeds, faulty.controls) == ("redis_kill+redis_hang", 1, ())
+    assert [(each.at_s, each.for_s) for each in faulty.faults] == [(1, 1.5), (3, 1)]
+    assert [(run.contender.name, run.scenario.label, run.seed) for run in sorted(plan(suite, (), 1), key=_order)] == [
+        ("naive", "flash_sale", 1),
+        ("naive", "flash_sale", 2),
+        ("naive", "flash_sale", 3),
+        ("row_lock", "flash_sale", 1),
+        ("row_lock", "flash_sale", 2),
+        ("row_lock", "flash_sale", 3),
+        ("row_lock", "flash_sale-redis_kill-redis_hang", 1),
+    ]
+
+
+def test_two_scenarios_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
+    again = GOOD[GOOD.index("[[scenarios]]") :]
+    with pytest.raises(UsageError, match="two scenarios go by the name 'flash_sale'"):
+        read(write(tmp_path, GOOD + again))
+    assert len(read(write(tmp_path, GOOD + again + 'label = "again"')).scenarios) == 2
+
+
+def _order(run: PlannedRun) -> tuple[str, str, int]:
+    return run.contender.name, run.scenario.label, run.seed

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from flashbench.evidence.documents import (
     VERDICT,
     FaultEvent,
     ManifestDocument,
+    PlannedFault,
     Quiescence,
     VerdictDocument,
     WorkerClosing,
@@ -29,6 +30,8 @@ from flashbench.vocabulary import ExitCode, Outcome, Tier, Validity, Verdict
 from reports import judge_apart
 from reports.judging import judge
 from tests.bundles import DRAIN_FIRST_USER, MS, OPENED_NS, BundleBuilder
+
+IN_LOAD_NS = OPENED_NS + MS
 
 
 def honest(folder: Path, **fields: Any) -> BundleBuilder:
@@ -181,16 +184,33 @@ def test_overlap_after_the_last_sale_puts_nothing_to_the_test(tmp_path: Path) ->
     assert only_reason(judge(sale.build())).startswith("no two purchases of the load were in flight at once")
 
 
+def with_fault(sale: BundleBuilder, **moments_ns: int) -> BundleBuilder:
+    sale.faults = [
+        FaultEvent(fault="redis_kill", step=cast(Any, step), at_ns=at_ns) for step, at_ns in moments_ns.items()
+    ]
+    return sale
+
+
 def test_a_planned_fault_that_did_not_bite_bars_a_pass(tmp_path: Path) -> None:
-    sale = honest(tmp_path, fault="redis_kill")
-    sale.faults = [FaultEvent(fault="redis_kill", step=step, at_ns=OPENED_NS) for step in ("injected", "healed")]
+    sale = with_fault(honest(tmp_path, fault="redis_kill"), injected=IN_LOAD_NS, healed=IN_LOAD_NS)
     assert only_reason(judge(sale.build())) == "the planned fault redis_kill did not bite"
 
 
+def test_every_one_of_several_planned_faults_must_bite(tmp_path: Path) -> None:
+    twice = (PlannedFault(fault="redis_kill", at_s=1, for_s=1), PlannedFault(fault="redis_kill", at_s=3, for_s=1))
+    sale = honest(tmp_path, fault="redis_kill+redis_kill", planned_faults=twice)
+    with_fault(sale, injected=IN_LOAD_NS, bit=IN_LOAD_NS, healed=IN_LOAD_NS)
+    assert only_reason(judge(sale.build())) == "the planned fault redis_kill (number 2) did not bite"
+
+
+def test_a_fault_that_bit_only_after_the_load_put_nothing_to_the_test(tmp_path: Path) -> None:
+    late_ns = IN_LOAD_NS + 10**12
+    sale = with_fault(honest(tmp_path, fault="redis_kill"), injected=IN_LOAD_NS, bit=late_ns, healed=late_ns)
+    assert only_reason(judge(sale.build())) == "the planned fault redis_kill did not bite while the load was on"
+
+
 def test_a_fault_that_bit_and_was_healed_is_no_doubt(tmp_path: Path) -> None:
-    sale = honest(tmp_path, fault="redis_kill")
-    for step in ("injected", "bit", "healed"):
-        sale.faults.append(FaultEvent(fault="redis_kill", step=step, at_ns=OPENED_NS))
+    sale = with_fault(honest(tmp_path, fault="redis_kill"), injected=IN_LOAD_NS, bit=IN_LOAD_NS, healed=IN_LOAD_NS)
     assert judge(sale.build()).verdict is Verdict.PASS
     sale.faults.pop()
     sale.folder = tmp_path / "unhealed"

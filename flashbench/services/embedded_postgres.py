@@ -1,4 +1,4 @@
-"""Embedded Postgres and Redis: real servers, durable commits, loopback only, random passwords."""
+"""Embedded Postgres: a real server with durable commits, on loopback only, with a random password."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
-import redis
 
 from flashbench.services.child import Child, free_port, wait_until
 from flashbench.services.discovery import Discovery
 from flashbench.services.model import ServiceInfo
-from flashbench.services.unprivileged import dies_with_parent, give_away, postgres_child
+from flashbench.services.unprivileged import give_away, postgres_child
 
 POSTGRES_SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -102,47 +101,4 @@ def describe_postgres(found: Discovery, url: str, pid: int | None = None) -> Ser
         url=url,
         pid=pid,
         settings=settings,
-    )
-
-
-def start_redis(found: Discovery, data: Path, logs: Path, check: Callable[[], None]) -> tuple[Child, ServiceInfo]:
-    """Start without persistence, as a cache is; answers when a PING has been answered."""
-    password = secrets.token_urlsafe(16)
-    port = free_port()
-    configuration = (
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ''\nappendonly no\ndir {data}\n"
-        "maxmemory-policy noeviction\ntcp-backlog 511\n"
-    )
-    server = Child(
-        "redis",
-        [found.location, "-"],  # the configuration comes by standard input: a password in argv is public
-        log=logs / "redis.log",
-        before_exec=dies_with_parent(),
-        stop_signals=[(signal.SIGCONT, 0.0), (signal.SIGTERM, 3.0)],
-        standard_input=configuration.encode(),
-        working_directory=data,
-    )
-    url = f"redis://:{password}@127.0.0.1:{port}/0"
-
-    def answers() -> bool:
-        server.expect_running()
-        try:
-            with redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-    try:
-        wait_until(answers, check, limit_s=15, what="Redis to answer")
-    except BaseException:
-        server.stop()
-        raise
-    return server, ServiceInfo(
-        origin=found.origin,
-        location=found.location,
-        version=found.version,
-        why=found.why,
-        url=url,
-        pid=server.pid,
-        settings={"appendonly": "no"},
     )

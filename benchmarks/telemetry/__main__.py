@@ -1,0 +1,78 @@
+"""Samples every source ten times a second, from before the load until after it, into ``telemetry.ndjson``.
+
+``python -m benchmarks.telemetry PLAN`` with a ``Plan`` in JSON; the stores' URLs are in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from benchmarks.accompany import Opened, Trial
+from benchmarks.telemetry.app import App
+from benchmarks.telemetry.plan import Plan
+from benchmarks.telemetry.postgres import Postgres, PostgresStock
+from benchmarks.telemetry.processes import Processes
+from benchmarks.telemetry.redis import Redis, RedisStock
+from benchmarks.telemetry.source import Reading, Source
+
+TICK_NS = 100_000_000
+FILE = "telemetry.ndjson"
+MOST_SKUS = 10  # whose stock is followed: the hottest
+
+
+def sources(opened: Opened, plan: Plan) -> list[Source]:
+    """Everything there is to be read."""
+    database_url, redis_url = os.environ["FLASHBENCH_DATABASE_URL"], os.environ["FLASHBENCH_REDIS_URL"]
+    processes = {**plan.processes, "load": os.getppid(), "telemetry": os.getpid()}
+    found: list[Source] = [
+        Processes(processes, apart=plan.apart, replaced=plan.replaced),
+        Postgres(database_url),
+        Redis(redis_url),
+        App(plan.gauges),
+        PostgresStock(database_url, opened.sale_id),
+    ]
+    if opened.counter is not None:
+        found.append(RedisStock(redis_url, opened.sale_id, opened.skus[:MOST_SKUS], opened.counter))
+    return found
+
+
+def sample(all_sources: Sequence[Source], file: IO[str]) -> None:
+    """Append a line of JSON a value."""
+    for source in all_sources:
+        readings = list(source.read())
+        at_ns = time.monotonic_ns()
+        file.write("".join(_lines(at_ns, source.name, readings)))
+
+
+def _lines(at_ns: int, name: str, readings: Sequence[Reading]) -> Iterator[str]:
+    for subject, metric, value in readings:
+        row = {"at_ns": at_ns, "source": name, "subject": subject, "metric": metric, "value": value}
+        yield json.dumps(row) + "\n"
+
+
+def main(words: list[str]) -> int:
+    """Accompany one trial."""
+    trial = Trial()
+    all_sources = sources(trial.opened, Plan.model_validate_json(words[0]))
+    with (trial.opened.folder / FILE).open("a") as file:
+        sample(all_sources, file)
+        trial.ready()
+        due_ns = time.monotonic_ns()
+        while not trial.over:
+            due_ns = max(due_ns + TICK_NS, time.monotonic_ns())  # late ticks are left out, not made up for
+            while not trial.over and time.monotonic_ns() < due_ns:
+                trial.listen_until(due_ns)
+            sample(all_sources, file)
+            file.flush()
+    for source in all_sources:
+        source.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,18 @@
+"""What the telemetry process is told to watch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Plan(BaseModel):
+    """Which processes to watch, as ``Processes`` wants them, and where the app's workers keep their gauges."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    processes: dict[str, int]
+    apart: frozenset[str]
+    replaced: dict[str, tuple[int, str]]
+    gauges: Path
