@@ -15,7 +15,7 @@ from benchmarks.plan import PlannedRun
 from benchmarks.progress import RunProgress
 from benchmarks.suite import Suite
 from benchmarks.warm_up import warm_up
-from flashbench.catalogue import ROOT
+from flashbench.catalogue import ROOT, card
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import VERDICT, SuiteDocument, VerdictDocument
 from flashbench.services import Stack, StackInfo, StackRequest
@@ -70,6 +70,7 @@ def run_suite(request: RunRequest, progress: RunProgress) -> bool:
             command=tuple(request.command),
             started_unix_s=time.time(),
             fingerprint=marks,
+            cards={run.contender.name: found for run in request.runs if (found := card(run.contender))},
         )
         write_suite(request.folder, document)
         finished = _run_all(request, stack.info, document, progress)

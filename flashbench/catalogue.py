@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,6 +54,20 @@ def controls(folder: Path = CONTROLS) -> tuple[Contender, ...]:
         plugin = f"{card.parent / 'strategy.py'}:{facts['class']}"
         found.append(Contender(card.parent.name, facts["summary"], plugin, facts["breaks"]))
     return tuple(found)
+
+
+def card(contender: Contender) -> dict[str, str]:
+    """What the CARD.md beside a contender's source says: its paragraphs in plain words, by heading; none without one.
+
+    A paragraph counts if it opens with its heading, bold and with a full stop: ``**What it gives up.** …``.
+    """
+    folder = Path(contender.plugin.rpartition(":")[0]).parent if contender.plugin else STRATEGIES / contender.name
+    try:
+        text = (folder / "CARD.md").read_text()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found = re.findall(r"^\*\*([^*\n]+)\.\*\*[ \n](.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {heading: " ".join(words.replace("`", "").split()) for heading, words in found}
 
 
 def contender(word: str, base: Path | None = None) -> Contender:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from flashbench.errors import UsageError
 from flashbench.vocabulary import Outcome
+from reports.places import places
+from reports.render.drawing import Gallery
 from reports.render.figures_json import as_json
+from reports.render.latency_plots import percentile_curves
 from reports.render.markdown import markdown
 from reports.render.page import page
-from reports.render.plots import Picture, percentile_curves
+from reports.render.time_plots import course_of_sale, outage_timeline
 from reports.summary import Summary, summarize
 
 PLOTS = "plots"
@@ -39,15 +42,15 @@ def write_report(folder: Path, progress: Callable[[str], None] = lambda _: None)
         html=folder / "report.html",
         markdown=folder / "report.md",
         json=folder / "report.json",
-        plots=tuple(folder / PLOTS / f"{each.name}.{kind}" for each in drawn for kind in ("svg", "png")),
+        plots=tuple(folder / PLOTS / f"{each.name}.{kind}" for each in drawn.all for kind in ("svg", "png")),
     )
     try:
         paths.html.write_text(page(summary, drawn))
         paths.markdown.write_text(markdown(summary))
         paths.json.write_text(as_json(summary))
-        if drawn:
+        if drawn.all:
             (folder / PLOTS).mkdir(exist_ok=True)
-        for each in drawn:
+        for each in drawn.all:
             (folder / PLOTS / f"{each.name}.svg").write_text(each.svg.replace("currentColor", "#333"))
             (folder / PLOTS / f"{each.name}.png").write_bytes(each.png)
     except OSError as error:
@@ -55,12 +58,20 @@ def write_report(folder: Path, progress: Callable[[str], None] = lambda _: None)
     return paths
 
 
-def pictures(summary: Summary) -> list[Picture]:
+def pictures(summary: Summary) -> Gallery:
     """Every plot that the evidence supports."""
+    place = places(summary.strategy_names)
     cases = dict.fromkeys(row.case for row in summary.strategies)
-    found = [
-        percentile_curves(summary.strategies, outcome, case)
+    curves = [
+        percentile_curves(summary.strategies, outcome, case, place)
         for case in cases
-        for outcome in (Outcome.SOLD, Outcome.SOLD_OUT)
+        for outcome in (Outcome.SOLD, Outcome.SOLD_OUT, Outcome.LIMITED)
     ]
-    return [picture for picture in found if picture is not None]
+    return Gallery(
+        outages=tuple(
+            outage_timeline(case, {row.strategy: row.trials for row in summary.outage_rows(case)}, place)
+            for case in summary.outage_cases
+        ),
+        latency=tuple(picture for picture in curves if picture is not None),
+        courses=tuple(course_of_sale(case, summary.trials_compared(case), place) for case in cases),
+    )

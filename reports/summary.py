@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,12 @@ from flashbench.vocabulary import Validity, Verdict
 from reports.judging.suite import judge_suite
 from reports.judging.trial import judge
 from reports.latency.figures import StrategyFigures, TrialFigures, figures, pooled
+from reports.latency.statistics import Estimate
+from reports.outages.outage import OutageFigures, outage
+from reports.outages.recovery import Normal
+from reports.places import places
+
+FALLBACK = "row_lock"  # every reference strategy sells like this while Redis is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +34,31 @@ class ReportedTrial:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """All trials of one strategy that met the same faults under the same load, and how far they may be believed."""
+
+    strategy: str
+    case: str
+    faults: tuple[str, ...]
+    trials: tuple[TrialFigures, ...]
+    normal: Normal | None
+
+    def estimate(self, figure: Callable[[OutageFigures], float | None]) -> Estimate | None:
+        """One figure over the trials."""
+        return Estimate.of([figure(each.outage) for each in self.trials if each.outage is not None])
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A suite's report; a single trial is a suite of one."""
 
     title: str
     verdict: SuiteVerdict
     trials: tuple[ReportedTrial, ...]
-    strategies: tuple[StrategyFigures, ...]
+    strategies: tuple[StrategyFigures, ...]  # without faults
+    outages: tuple[Outage, ...]
+    fallback_per_s: float | None  # sales per second of the plain row lock at its fastest in this suite
+    cards: dict[str, dict[str, str]]
     fingerprint: dict[str, dict[str, Any]]
     command: str
     single: bool
@@ -42,6 +66,38 @@ class Summary:
     @property
     def controls_caught(self) -> int:
         return sum(control.caught > 0 for control in self.verdict.controls)
+
+    @property
+    def strategy_names(self) -> tuple[str, ...]:
+        """Every strategy that has figures, controls apart."""
+        compared, met = [row.strategy for row in self.strategies], [row.strategy for row in self.outages]
+        return tuple(dict.fromkeys([*compared, *met]))
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Those without faults."""
+        return tuple(dict.fromkeys(row.case for row in self.strategies))
+
+    @property
+    def outage_cases(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.case for each in self.outages))
+
+    def compared_rows(self, case: str) -> tuple[StrategyFigures, ...]:
+        """The strategies of a case without faults."""
+        return tuple(row for row in self.strategies if row.case == case)
+
+    def outage_rows(self, case: str) -> tuple[Outage, ...]:
+        """The strategies that met a case's faults."""
+        return tuple(each for each in self.outages if each.case == case)
+
+    def trials_compared(self, case: str) -> dict[str, tuple[TrialFigures, ...]]:
+        """The trials of a case without faults, by strategy, controls apart."""
+        found: dict[str, tuple[TrialFigures, ...]] = {}
+        for each in _own(self.trials):
+            if each.case == case:
+                found[each.strategy] = (*found.get(each.strategy, ()), each)
+        place = places(found)
+        return dict(sorted(found.items(), key=lambda item: place[item[0]]))
 
     def trials_of(self, strategy: str, case: str) -> tuple[ReportedTrial, ...]:
         """The trials of one row of the comparison, those without figures included."""
@@ -72,6 +128,9 @@ def summarize(folder: Path, progress: Callable[[str], None] = lambda _: None) ->
         verdict=verdict,
         trials=tuple(trials),
         strategies=_compared(trials),
+        outages=_outages(trials),
+        fallback_per_s=_fallback_per_s(trials),
+        cards=_cards(folder),
         fingerprint=_fingerprint(folder, trials),
         command=_command(folder),
         single=single,
@@ -93,10 +152,54 @@ def _reported(folder: Path, verdict: VerdictDocument) -> ReportedTrial:
 def _compared(trials: list[ReportedTrial]) -> tuple[StrategyFigures, ...]:
     """A row a strategy and case. Controls are not compared: a strategy that is wrong may be as fast as it likes."""
     rows: dict[tuple[str, str], list[TrialFigures]] = {}
-    for each in trials:
-        if each.figures is not None and not each.verdict.control:
-            rows.setdefault((each.figures.case, each.figures.strategy), []).append(each.figures)
-    return tuple(pooled(rows[name]) for name in sorted(rows))
+    for each in _own(trials):
+        if not each.spans:
+            rows.setdefault((each.case, each.strategy), []).append(each)
+    return tuple(pooled(rows[name]) for name in _in_order(rows))
+
+
+def _outages(trials: list[ReportedTrial]) -> tuple[Outage, ...]:
+    """A row a strategy and case with faults, each measured by the fault-free trials of its strategy and load."""
+    quiet: dict[tuple[str, str], list[TrialFigures]] = {}
+    rows: dict[tuple[str, str], list[TrialFigures]] = {}
+    for each in _own(trials):
+        if each.spans:
+            rows.setdefault((each.case, each.strategy), []).append(each)
+        else:
+            quiet.setdefault((each.load, each.strategy), []).append(each)
+    found = []
+    for case, strategy in _in_order(rows):
+        group = rows[case, strategy]
+        normal = Normal.of([each.course for each in quiet.get((group[0].load, strategy), ())])
+        measured = tuple(replace(each, outage=outage(each.spans, each.course, each.vitals, normal)) for each in group)
+        faults = tuple(span.fault for span in group[0].spans)
+        found.append(Outage(strategy, case, faults, measured, normal))
+    return tuple(found)
+
+
+def _in_order(rows: Mapping[tuple[str, str], object]) -> list[tuple[str, str]]:
+    """Pairs of case and strategy, the strategies in the order in which they are listed everywhere."""
+    place = places(strategy for _, strategy in rows)
+    return sorted(rows, key=lambda row: (row[0], place[row[1]]))
+
+
+def _own(trials: Sequence[ReportedTrial]) -> Iterator[TrialFigures]:
+    """Figures of the trials that are not a control's."""
+    return (each.figures for each in trials if each.figures is not None and not each.verdict.control)
+
+
+def _fallback_per_s(trials: list[ReportedTrial]) -> float | None:
+    """What the path without Redis can sell: the most that ``row_lock`` sold in any case without a fault."""
+    rates: dict[str, list[float]] = {}
+    for each in _own(trials):
+        if each.strategy == FALLBACK and not each.spans and each.sales_per_s is not None:
+            rates.setdefault(each.case, []).append(each.sales_per_s)
+    return max((sum(case) / len(case) for case in rates.values()), default=None)
+
+
+def _cards(folder: Path) -> dict[str, dict[str, str]]:
+    document = _suite_document(folder)
+    return document.cards if document is not None else {}
 
 
 def _suite_of_one(verdict: VerdictDocument) -> SuiteVerdict:

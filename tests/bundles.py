@@ -72,6 +72,7 @@ class BundleBuilder:
     readings: list[StoreReading] = field(default_factory=list)
     stated_readings: list[StoreReading] | None = None
     faults: list[FaultEvent] = field(default_factory=list)
+    telemetry: list[tuple[int, str, str, str, float]] = field(default_factory=list)  # columns as in telemetry.parquet
     trial_fields: dict[str, Any] = field(default_factory=dict)
     without_closing: set[str] = field(default_factory=set)
 
@@ -184,6 +185,10 @@ class BundleBuilder:
         if self.faults:
             lines = [event.model_dump_json() for event in self.faults]
             (self.folder / FAULTS).write_text("\n".join(lines) + "\n")
+        if self.telemetry:
+            names = ("at_ns", "source", "subject", "metric", "value")
+            lines = [json.dumps(dict(zip(names, row, strict=True))) for row in self.telemetry]
+            (self.folder / "telemetry.ndjson").write_text("\n".join(lines) + "\n")
         (self.folder / TRIAL).write_text(self.trial().to_json())
         if sealed:
             seal(self.folder)

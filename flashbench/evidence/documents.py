@@ -261,6 +261,7 @@ class SuiteDocument(Document):
     started_unix_s: float | None = None
     interrupted: bool = False
     fingerprint: dict[str, dict[str, Any]] = {}
+    cards: dict[str, dict[str, str]] = {}  # by strategy, what its CARD.md says: heading and text
 
 
 class FaultEvent(Document):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,13 @@ import numpy as np
 from flashbench.evidence.bundle import Bundle
 from flashbench.evidence.records import OUTCOMES
 from flashbench.vocabulary import Outcome
-from reports.checks.history import History
+from reports.checks.history import NEVER, Bools, History
 from reports.latency.cache import CacheFigures, cache_figures
 from reports.latency.percentiles import SHOWN, Values, curve, percentile
+from reports.latency.statistics import Estimate
+from reports.outages.course import Course, course
+from reports.outages.outage import OutageFigures, Span, spans
+from reports.outages.vitals import Vitals, vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,18 @@ class TrialFigures:
     load did not get there. ``lost_sales``: purchases begun before that moment which ended ``failed``, or ``unknown``
     and not in the ledger: buyers who came in time and got nothing. ``sales_per_s``: purchases sold, until the last of
     them; ``refusals_per_s``: sold out and limited, from the first refusal to the last. ``statements_per_attempt``:
-    Postgres statements during the load by everything on the server, over the purchases.
+    Postgres statements during the load by everything on the server, over the purchases. ``first_come``: of the
+    purchases that were sold, the share which a queue in the order of sending would have sold to; None if the load did
+    not sell out. ``before_ms``, ``after_ms``: latency of the purchases sent before and after the stock was gone.
+    ``course`` and ``vitals`` tell how the trial went over time, ``spans`` which faults it met, and ``outage`` what
+    came of them.
     """
 
     trial: str
     strategy: str
+    scenario: str
     case: str
+    load: str  # what was asked for, faults apart: trials of one load may be measured by each other
     seed: int
     purchases: int
     tries: int
@@ -54,7 +65,14 @@ class TrialFigures:
     refusals_per_s: float | None
     lost_sales: int
     statements_per_attempt: float | None
+    first_come: float | None
+    before_ms: Values
+    after_ms: Values
     cache: CacheFigures | None
+    course: Course
+    vitals: Vitals | None
+    spans: tuple[Span, ...]
+    outage: OutageFigures | None = None
 
 
 def figures(bundle: Bundle) -> TrialFigures:
@@ -81,10 +99,13 @@ def figures(bundle: Bundle) -> TrialFigures:
         )
     statements = bundle.trial.cost.postgres_statements
     count = int(load.sum())
+    seen = course(bundle, history, began_ns, sell_out_ns)
     return TrialFigures(
         trial=bundle.trial.trial,
         strategy=bundle.trial.strategy,
+        scenario=bundle.trial.scenario,
         case=bundle.trial.case_name,
+        load=json.dumps([bundle.trial.scenario, bundle.trial.parameters], sort_keys=True),
         seed=bundle.trial.seed,
         purchases=count,
         tries=int((~tries.in_drain).sum()),
@@ -97,26 +118,14 @@ def figures(bundle: Bundle) -> TrialFigures:
         refusals_per_s=_rate_within(purchases.returned_ns[refused]),
         lost_sales=_lost_sales(history, load, sell_out_ns),
         statements_per_attempt=statements / count if statements is not None and count else None,
+        first_come=_first_come(history, load, sold) if sell_out_ns is not None else None,
+        before_ms=_done_ms(history, answered & (purchases.invoked_ns < (sell_out_ns or NEVER))),
+        after_ms=_done_ms(history, answered & (purchases.invoked_ns >= (sell_out_ns or NEVER))),
         cache=cache_figures(bundle),
+        course=seen,
+        vitals=vitals(bundle, began_ns),
+        spans=spans(bundle, began_ns, seen.ended_s),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure over repetitions: the mean, and the least and greatest of them."""
-
-    mean: float
-    least: float
-    greatest: float
-    n: int
-
-    @classmethod
-    def of(cls, values: Sequence[float | None]) -> Estimate | None:
-        """None if no repetition has the figure."""
-        known = [value for value in values if value is not None]
-        if not known:
-            return None
-        return cls(float(np.mean(known)), min(known), max(known), len(known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +133,11 @@ class StrategyFigures:
     """All valid trials of one strategy in one case. Percentiles are of the pooled purchases, by outcome."""
 
     strategy: str
+    scenario: str
     case: str
     trials: int
+    first_sold_s: Estimate | None
+    first_come: Estimate | None
     sales_per_s: Estimate | None
     refusals_per_s: Estimate | None
     sell_out_s: Estimate | None
@@ -135,6 +147,8 @@ class StrategyFigures:
     percentiles: dict[Outcome, dict[float, float | None]]
     curves: dict[Outcome, list[tuple[float, float]]]
     server_p50_ms: dict[Outcome, float | None]
+    before: dict[float, float | None]  # percentiles of the purchases sent before the stock was gone
+    after: dict[float, float | None]
 
 
 def pooled(trials: Sequence[TrialFigures]) -> StrategyFigures:
@@ -147,8 +161,11 @@ def pooled(trials: Sequence[TrialFigures]) -> StrategyFigures:
     server = {outcome: _merged([trial.latency[outcome].server_ms for trial in trials]) for outcome in Outcome}
     return StrategyFigures(
         strategy=trials[0].strategy,
+        scenario=trials[0].scenario,
         case=trials[0].case,
         trials=len(trials),
+        first_sold_s=estimate(lambda trial: trial.first_sold_s),
+        first_come=estimate(lambda trial: trial.first_come),
         sales_per_s=estimate(lambda trial: trial.sales_per_s),
         refusals_per_s=estimate(lambda trial: trial.refusals_per_s),
         sell_out_s=estimate(lambda trial: trial.sell_out_s),
@@ -158,7 +175,13 @@ def pooled(trials: Sequence[TrialFigures]) -> StrategyFigures:
         percentiles={outcome: {share: percentile(done[outcome], share) for share in SHOWN} for outcome in Outcome},
         curves={outcome: curve(done[outcome]) for outcome in Outcome},
         server_p50_ms={outcome: percentile(server[outcome], 0.5) for outcome in Outcome},
+        before=_shown(_merged([trial.before_ms for trial in trials])),
+        after=_shown(_merged([trial.after_ms for trial in trials])),
     )
+
+
+def _shown(ordered: Values) -> dict[float, float | None]:
+    return {share: percentile(ordered, share) for share in SHOWN}
 
 
 def _began_ns(bundle: Bundle, history: History) -> int:
@@ -170,7 +193,7 @@ def _began_ns(bundle: Bundle, history: History) -> int:
     return int(intended.min()) if len(intended) else bundle.trial.moments.opened_ns
 
 
-def _sell_out_ns(bundle: Bundle, history: History, sold: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int | None:
+def _sell_out_ns(bundle: Bundle, history: History, sold: Bools) -> int | None:
     purchases = history.purchases
     order = np.argsort(purchases.returned_ns[sold], kind="stable")
     total = np.cumsum(purchases.quantity[sold][order])
@@ -179,7 +202,7 @@ def _sell_out_ns(bundle: Bundle, history: History, sold: np.ndarray[tuple[int], 
     return int(purchases.returned_ns[sold][order][place]) if initial and place < len(total) else None
 
 
-def _lost_sales(history: History, load: np.ndarray[tuple[int], np.dtype[np.bool_]], sell_out_ns: int | None) -> int:
+def _lost_sales(history: History, load: Bools, sell_out_ns: int | None) -> int:
     purchases = history.purchases
     outcomes = np.array([OUTCOMES[code] for code in range(len(OUTCOMES))])[purchases.outcome]
     in_time = load if sell_out_ns is None else load & (purchases.invoked_ns < sell_out_ns)
@@ -189,6 +212,22 @@ def _lost_sales(history: History, load: np.ndarray[tuple[int], np.dtype[np.bool_
     failed = outcomes == Outcome.FAILED
     vanished = (outcomes == Outcome.UNKNOWN) & ~committed
     return int((in_time & (failed | vanished)).sum())
+
+
+def _first_come(history: History, load: Bools, sold: Bools) -> float | None:
+    """How many of the sold were among the first to be sent: no faster queue could have sold to others."""
+    winners = int(sold.sum())
+    if not winners:
+        return None
+    chosen = np.flatnonzero(load)
+    first = chosen[np.argsort(history.purchases.invoked_ns[chosen], kind="stable")[:winners]]
+    return float(sold[first].mean())
+
+
+def _done_ms(history: History, chosen: Bools) -> Values:
+    purchases, tries = history.purchases, history.tries
+    first = purchases.first[chosen]
+    return np.sort((purchases.returned_ns[chosen] - tries.intended_ns[first]) / 1e6)
 
 
 def _rate(count: int, seconds: float) -> float | None:

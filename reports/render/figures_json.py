@@ -9,19 +9,22 @@ from typing import Any
 from flashbench.vocabulary import Outcome
 from reports.latency.figures import StrategyFigures, TrialFigures
 from reports.latency.percentiles import SHOWN, percentile
-from reports.summary import ReportedTrial, Summary
+from reports.outages.outage import OutageFigures
+from reports.summary import Outage, ReportedTrial, Summary
 
 SCHEMA_VERSION = 1
 
 
 def as_json(summary: Summary) -> str:
-    """An object with ``verdict``, ``strategies``, ``trials``, ``fingerprint`` and ``command``."""
+    """An object with ``verdict``, ``strategies``, ``outages``, ``trials``, ``fingerprint`` and ``command``."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "title": summary.title,
         "command": summary.command,
         "verdict": summary.verdict.model_dump(mode="json", exclude={"trials"}),
         "strategies": [_strategy(row) for row in summary.strategies],
+        "outages": [_outage(row) for row in summary.outages],
+        "fallback_per_s": summary.fallback_per_s,
         "trials": [_trial(each) for each in summary.trials],
         "fingerprint": summary.fingerprint,
     }
@@ -35,8 +38,28 @@ def _strategy(row: StrategyFigures) -> dict[str, Any]:
         for outcome, shares in document.pop("percentiles").items()
     }
     document["curves_ms"] = {outcome.value: points for outcome, points in document.pop("curves").items()}
+    for name in ("before", "after"):
+        document[f"{name}_sell_out_ms"] = {f"p{100 * share:g}": value for share, value in document.pop(name).items()}
     for name in ("counts", "server_p50_ms"):
         document[name] = {outcome.value: value for outcome, value in document[name].items()}
+    return document
+
+
+def _outage(row: Outage) -> dict[str, Any]:
+    return {
+        "strategy": row.strategy,
+        "case": row.case,
+        "faults": row.faults,
+        "normal": None if row.normal is None else asdict(row.normal),
+        "trials": [{"trial": each.trial, "seed": each.seed, **_met(each.outage)} for each in row.trials],
+    }
+
+
+def _met(outage: OutageFigures | None) -> dict[str, Any]:
+    if outage is None:
+        return {}
+    document = asdict(outage)
+    document["errors"] = {outcome.value: count for outcome, count in outage.errors.items()}
     return document
 
 
@@ -68,6 +91,7 @@ def _figures(figures: TrialFigures) -> dict[str, Any]:
             "refusals_per_s",
             "lost_sales",
             "statements_per_attempt",
+            "first_come",
         )
     }
     return {

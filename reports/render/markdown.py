@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flashbench.vocabulary import Outcome
-from reports.render.words import MEANING, comparison_cells, comparison_headings
+from reports.render.tables import Table, comparison, outage, outage_remarks
+from reports.render.words import MEANING
 from reports.summary import Summary, headline
 
 
@@ -20,12 +20,13 @@ def markdown(summary: Summary) -> str:
             for each in summary.verdict.controls
         ]
         lines.append("")
-    if summary.strategies:
-        headings = comparison_headings()
-        lines += [f"| {' | '.join(headings)} |", f"|---|---|{'--:|' * (len(headings) - 2)}"]
-        lines += [f"| {' | '.join(map(_cell, comparison_cells(summary, row)))} |" for row in summary.strategies]
-        lines += ["", f"Latency in ms, intended start to answer, {Outcome.SOLD.value} and {Outcome.SOLD_OUT.value}."]
-        lines.append("")
+    for case in summary.cases:
+        lines += [f"**{_cell(case)}**", "", *_table(comparison(summary, case)), ""]
+    if summary.cases:
+        lines += ["Latency from the intended start to the answer, retries included.", ""]
+    for case in summary.outage_cases:
+        lines += [f"**{_cell(case)}**", "", *_table(outage(summary, case)), ""]
+        lines += [*(f"- {_cell(remark)}" for remark in outage_remarks(summary, case)), ""]
     lines += ["| trial | expected | found |", "|---|---|---|"]
     for each in summary.trials:
         broken = ", ".join(finding.invariant for finding in each.verdict.findings if finding.status == "broken")
@@ -35,6 +36,19 @@ def markdown(summary: Summary) -> str:
     if summary.command:
         lines += [f"`{summary.command.replace('`', '')}`", ""]
     return "\n".join(lines)
+
+
+def _table(table: Table) -> list[str]:
+    """Headings that stand over several columns are put before each of theirs."""
+    over = [words for words, columns in table.groups for _ in range(columns)] or [""] * len(table.headings)
+    headings = [
+        f"{group.partition(',')[0]} {heading}".strip() for group, heading in zip(over, table.headings, strict=True)
+    ]
+    return [
+        f"| {' | '.join(headings)} |",
+        f"|{'---|' * table.texts}{'--:|' * (len(headings) - table.texts)}",
+        *(f"| {' | '.join(map(_cell, cells))} |" for cells in table.rows),
+    ]
 
 
 def _cell(text: str) -> str:

@@ -10,9 +10,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flashbench.vocabulary import Tier
-from reports.render import words
-from reports.render.palette import colour, places
-from reports.render.plots import Picture
+from reports.places import places
+from reports.render import tables, words
+from reports.render.drawing import Gallery, Picture
+from reports.render.palette import colour
 from reports.summary import Summary, headline
 
 _RESTS_ON = {
@@ -22,7 +23,7 @@ _RESTS_ON = {
 }
 
 
-def page(summary: Summary, pictures: Sequence[Picture]) -> str:
+def page(summary: Summary, gallery: Gallery) -> str:
     """HTML with styles and pictures inline. Whatever users named is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -31,21 +32,33 @@ def page(summary: Summary, pictures: Sequence[Picture]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    place = places(row.strategy for row in summary.strategies)
+    place = places(summary.strategy_names)
     return environment.get_template("page.html.j2").render(
         summary=summary,
         headline=headline(summary),
         meaning=words.MEANING,
         rests_on=_tiers(summary),
-        groups=words.comparison_groups(),
-        rows=[(colour(place[row.strategy]), words.comparison_cells(summary, row)) for row in summary.strategies],
-        pictures=[
-            (each, Markup(each.svg)) for each in pictures
-        ],  # our own drawing; its texts are escaped by matplotlib
+        tint=lambda strategy: colour(place[strategy]),
+        comparisons=[(case, tables.comparison(summary, case)) for case in summary.cases],
+        outages=[
+            (case, tables.outage(summary, case), tables.outage_remarks(summary, case), picture)
+            for case, picture in zip(summary.outage_cases, _drawn(gallery.outages), strict=True)
+        ],
+        sales=[(case, tables.sale(summary, case)) for case in tables.sold_out_cases(summary)],
+        machines=[(case, table) for case in summary.cases if (table := tables.machine(summary, case)).rows],
+        cards=tables.carded(summary),
+        measured_with=tables.measured_with(summary),
+        curves=_drawn(gallery.latency),
+        courses=_drawn(gallery.courses),
         milliseconds=words.milliseconds,
         percent=words.percent,
         flat=_flat,
     )
+
+
+def _drawn(pictures: Sequence[Picture]) -> list[tuple[Picture, Markup]]:
+    """With the drawing itself, which is our own; texts in it were escaped when it was drawn."""
+    return [(each, Markup(each.svg)) for each in pictures]
 
 
 def _tiers(summary: Summary) -> str:

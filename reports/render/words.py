@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from flashbench.vocabulary import Outcome, Verdict
-from reports.latency.figures import Estimate, StrategyFigures
-from reports.latency.percentiles import SHOWN
-from reports.summary import Summary
+from reports.latency.statistics import Estimate
 
 MEANING = (
     "A PASS proves that nothing was oversold, lost, invented, doubled or leaked in the recorded execution. For the "
@@ -15,44 +12,24 @@ MEANING = (
 NONE = "–"
 
 
-def comparison_headings() -> tuple[str, ...]:
-    """The comparison's columns: two of text, the rest of numbers."""
-    return tuple(f"{group} {heading}".strip() for group, headings in comparison_groups() for heading in headings)
+def share(value: Estimate | None) -> str:
+    """A share in per cent, with its interval if there is one."""
+    if value is None:
+        return NONE
+    mean, least, greatest = (_percent(each) for each in (value.mean, value.least, value.greatest))
+    return mean if value.n == 1 or least == greatest else f"{mean} ({least}–{greatest})"
 
 
-def comparison_groups() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The same columns under the headings that they share."""
-    percentiles = tuple(f"p{100 * share:g}" for share in SHOWN)
-    return (
-        ("", ("strategy", "verdict", "sales/s", "refusals/s")),
-        ("sold", percentiles),
-        ("sold out", percentiles),
-        ("", ("sell-out", "lost sales", "stmts/attempt")),
-    )
-
-
-def comparison_cells(summary: Summary, row: StrategyFigures) -> tuple[str, ...]:
-    """One row of the comparison."""
-    trials = summary.trials_of(row.strategy, row.case)
-    passed = sum(each.verdict.verdict is Verdict.PASS for each in trials)
-    name = row.strategy if len({each.case for each in summary.strategies}) == 1 else f"{row.strategy}, {row.case}"
-    percentiles = [
-        milliseconds(row.percentiles[outcome][share]) for outcome in (Outcome.SOLD, Outcome.SOLD_OUT) for share in SHOWN
-    ]
-    return (
-        name,
-        f"{passed}/{len(trials)} PASS",
-        estimate(row.sales_per_s, 0),
-        estimate(row.refusals_per_s, 0),
-        *percentiles,
-        estimate(row.sell_out_s, 2, " s"),
-        f"{row.lost_sales:,}",
-        estimate(row.statements_per_attempt, 1),
-    )
+def _percent(value: float) -> str:
+    """100 % only if it is: what is a little less must not look like it."""
+    text = f"{100 * value:.2f}" if value >= 0.99 else f"{100 * value:.1f}"
+    if value < 1 and text == "100.00":
+        text = "99.99"
+    return ("100" if value >= 1 else text) + " %"
 
 
 def estimate(value: Estimate | None, digits: int, unit: str = "") -> str:
-    """The mean, with the range of the repetitions if there are several."""
+    """The mean, with its interval if there are several repetitions."""
     if value is None:
         return NONE
     mean = f"{value.mean:,.{digits}f}{unit}"

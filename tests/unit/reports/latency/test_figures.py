@@ -12,7 +12,7 @@ from flashbench.evidence.documents import Cost
 from flashbench.evidence.records import CacheState
 from flashbench.vocabulary import Outcome
 from reports.latency.cache import cache_figures, staleness_ms
-from reports.latency.figures import Estimate, TrialFigures, figures, pooled
+from reports.latency.figures import TrialFigures, figures, pooled
 from tests.bundles import MS, OPENED_NS, BundleBuilder
 
 
@@ -83,11 +83,6 @@ def test_pooling_keeps_every_purchase_and_the_range_of_the_trials(tmp_path: Path
     assert row.sell_out_s.least <= row.sell_out_s.mean <= row.sell_out_s.greatest
     assert row.percentiles[Outcome.SOLD][0.5] is not None
     assert row.percentiles[Outcome.SOLD][0.99] is None
-
-
-def test_an_estimate_of_nothing_is_nothing() -> None:
-    assert Estimate.of([None, None]) is None
-    assert Estimate.of([None, 2.0, 4.0]) == Estimate(3.0, 2.0, 4.0, 2)
 
 
 def test_hits_shielding_and_staleness_follow_from_the_reads(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""The course of a trial's load, in seconds since its release: what was answered when, and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from flashbench.evidence.bundle import Bundle
+from flashbench.vocabulary import Outcome
+from reports.checks.history import FAILED, LIMITED, NEVER, SOLD, SOLD_OUT, UNKNOWN, History
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+BIN_S = 0.2  # of the pictures
+WINDOW_S = 1.0  # of recovery
+STEP_S = 0.1  # from one window to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """``bins_s`` are the left edges of bins of ``BIN_S``, ``windows_s`` those of overlapping windows of ``WINDOW_S``.
+
+    Rates are per second. ``p95_ms`` is of purchases from intended start to answer, by the moment of the answer; nan
+    where a bin has none. ``errors_s``: by outcome (failed, unknown), the moments when such tries ended. ``lasts_s``
+    is how long stock lasted: until the whole of it was acknowledged, else to the end of the load.
+    """
+
+    ended_s: float
+    lasts_s: float
+    bins_s: Floats
+    sold: Floats
+    refused: Floats
+    p95_ms: Floats
+    errors_s: dict[Outcome, Floats]
+    windows_s: Floats
+    window_goodput: Floats
+    window_p95_ms: Floats
+    arrived_s: Floats  # each purchase's intended start
+    decided: Bools  # of the same purchases
+    answered_s: Floats  # each decided purchase's answer, ascending
+    invoked_s: Floats  # of the same, when it was sent
+    latency_ms: Floats  # of the same, from intended start to answer
+
+    @property
+    def offered_per_s(self) -> float | None:
+        """Purchases that arrived per second, while stock lasted."""
+        arrived = int((self.arrived_s < self.lasts_s).sum())
+        return arrived / self.lasts_s if self.lasts_s > 0 else None
+
+    def errors_per_s(self, outcome: Outcome) -> Floats:
+        """Tries that ended so, in each bin."""
+        return np.histogram(self.errors_s[outcome], np.append(self.bins_s, self.bins_s[-1] + BIN_S))[0] / BIN_S
+
+    def availability(self, from_s: float, to_s: float) -> float | None:
+        """Share of the purchases that arrived in this time, and while stock lasted, which were decided."""
+        chosen = (self.arrived_s >= from_s) & (self.arrived_s < min(to_s, self.lasts_s))
+        return float(self.decided[chosen].mean()) if chosen.any() else None
+
+
+def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | None) -> Course:
+    """The course of the load in ``bundle``; ``sell_out_ns`` is when the whole stock was acknowledged, if it was."""
+    purchases, tries = history.purchases, history.tries
+    load = ~purchases.in_drain
+    ended_ns = bundle.trial.moments.load_ended_ns or int(tries.invoked_ns.max(initial=began_ns))
+    ended_s = max((ended_ns - began_ns) / 1e9, 1.01 * BIN_S)
+    decided = load & np.isin(purchases.outcome, [SOLD, SOLD_OUT, LIMITED]) & (purchases.returned_ns < NEVER)
+    order = np.argsort(purchases.returned_ns[decided], kind="stable")
+    returned_ns = purchases.returned_ns[decided][order]
+    answered_s = _since(returned_ns, began_ns)
+    latency_ms = (returned_ns - tries.intended_ns[purchases.first[decided]][order]) / 1e6
+    sold = purchases.outcome[decided][order] == SOLD
+    edges = np.arange(0.0, int(ended_s / BIN_S) + 1) * np.float64(
+        BIN_S
+    )  # whole bins only: half a bin looks like a slump
+    starts = np.arange(0.0, max(ended_s - WINDOW_S, 0.0) + STEP_S / 2, STEP_S)
+    return Course(
+        ended_s=ended_s,
+        lasts_s=ended_s if sell_out_ns is None else min(ended_s, (sell_out_ns - began_ns) / 1e9),
+        bins_s=edges[:-1],
+        sold=np.histogram(answered_s[sold], edges)[0] / BIN_S,
+        refused=np.histogram(answered_s[~sold], edges)[0] / BIN_S,
+        p95_ms=_p95(answered_s, latency_ms, edges[:-1], BIN_S),
+        errors_s={
+            outcome: np.sort(_ends_s(history, code, began_ns))
+            for outcome, code in ((Outcome.FAILED, FAILED), (Outcome.UNKNOWN, UNKNOWN))
+        },
+        windows_s=starts,
+        window_goodput=np.diff(np.searchsorted(answered_s, [starts, starts + WINDOW_S]), axis=0)[0] / WINDOW_S,
+        window_p95_ms=_p95(answered_s, latency_ms, starts, WINDOW_S),
+        arrived_s=_since(tries.intended_ns[purchases.first[load]], began_ns),
+        decided=decided[load],
+        answered_s=answered_s,
+        invoked_s=_since(purchases.invoked_ns[decided][order], began_ns),
+        latency_ms=latency_ms,
+    )
+
+
+def _ends_s(history: History, code: int, began_ns: int) -> Floats:
+    """When the load's tries with this outcome ended; one without an answer, when it was sent."""
+    tries = history.tries
+    chosen = ~tries.in_drain & (tries.outcome == code)
+    returned_ns, invoked_ns = tries.returned_ns[chosen], tries.invoked_ns[chosen]
+    return _since(np.where(returned_ns == NEVER, invoked_ns, returned_ns), began_ns)
+
+
+def _p95(answered_s: Floats, latency_ms: Floats, starts: Floats, width_s: float) -> Floats:
+    first, last = np.searchsorted(answered_s, starts), np.searchsorted(answered_s, starts + width_s)
+    found = np.full(len(starts), np.nan)
+    for place in np.flatnonzero(last > first):
+        found[place] = np.quantile(latency_ms[first[place] : last[place]], 0.95, method="inverted_cdf")
+    return found
+
+
+def _since(stamps_ns: npt.NDArray[np.int64], began_ns: int) -> Floats:
+    return np.asarray((stamps_ns - began_ns) / 1e9, np.float64)

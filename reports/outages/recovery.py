@@ -1,0 +1,105 @@
+"""When is a strategy as good as before? Judged by fault-free trials of the same strategy and load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.outages.course import STEP_S, WINDOW_S, Bools, Course, Floats
+
+WINDOWS_IN_A_ROW = 3
+LEAST_GOODPUT_SHARE = 0.8
+MOST_P95_RATIO = 1.5
+LEAST_AT_ONCE = 0.95  # of pretended heals of fault-free trials, or the rule says nothing
+_SETTLED_S = 1.0  # the first second of a load is a warm-up
+_STRIDE = round(WINDOW_S / STEP_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """What three windows in a row of a fault-free load are like: each of at least this goodput, at most this p95.
+
+    ``trusted``: fault-free loads themselves "recover" at once in at least 19 of 20 moments, each judged by the others.
+    """
+
+    least_goodput: float
+    most_p95_ms: float
+    trials: int
+    trusted: bool
+
+    @classmethod
+    def of(cls, courses: Sequence[Course]) -> Normal | None:
+        """None without a fault-free load that lasted for a few windows.
+
+        The limits are 80 % of the median goodput and 1.5 times the median p95. Where fault-free loads go beyond them
+        more often, it is what they themselves keep to 39 times in 40: three windows in a row have three chances to be
+        unlucky in either way.
+        """
+        usable = [each for each in courses if len(_runs(each))]
+        if not usable:
+            return None
+        limits = _limits(usable)
+        others = [(each, [other for other in usable if other is not each] or usable) for each in usable]
+        tried = [found for each, rest in others for found in _at_once(_limits(rest), each)]
+        return cls(*limits, trials=len(usable), trusted=bool(tried) and float(np.mean(tried)) >= LEAST_AT_ONCE)
+
+
+def recovery_s(normal: Normal, course: Course, healed_s: float) -> float | None:
+    """Seconds from the heal to the first of three windows in a row that are normal; None if there are none.
+
+    Windows start every tenth of a second from the heal, and must lie within the time that stock lasted.
+    """
+    good = _good((normal.least_goodput, normal.most_p95_ms), course)
+    for start in range(max(0, int(np.ceil((healed_s - 1e-9) / STEP_S))), len(good)):
+        if good[start]:
+            return max(0.0, float(course.windows_s[start]) - healed_s)
+    return None
+
+
+def _limits(courses: Sequence[Course]) -> tuple[float, float]:
+    """The least goodput and the most p95."""
+    runs = np.concatenate([_runs(each) for each in courses])
+    goodput = np.concatenate([each.window_goodput[_inside(each)] for each in courses])
+    p95_ms = np.concatenate([each.window_p95_ms[_inside(each)] for each in courses])
+    return (
+        min(LEAST_GOODPUT_SHARE * float(np.median(goodput)), float(np.quantile(runs[:, 0], 0.025))),
+        max(MOST_P95_RATIO * float(np.nanmedian(p95_ms)), float(np.nanquantile(runs[:, 1], 0.975))),
+    )
+
+
+def _runs(course: Course) -> Floats:
+    """The worst goodput and p95 of every three windows in a row of a load; shape (n, 2), empty if it was too short."""
+    inside = _inside(course)
+    length = int(inside.sum()) - (WINDOWS_IN_A_ROW - 1) * _STRIDE
+    if length <= 0 or np.isnan(course.window_p95_ms[inside]).all():
+        return np.empty((0, 2))
+    goodput, p95_ms = course.window_goodput[inside], course.window_p95_ms[inside]
+    rows = [slice(number * _STRIDE, number * _STRIDE + length) for number in range(WINDOWS_IN_A_ROW)]
+    return np.stack(
+        [np.min([goodput[row] for row in rows], axis=0), np.max([p95_ms[row] for row in rows], axis=0)], axis=1
+    )
+
+
+def _good(limits: tuple[float, float], course: Course) -> Bools:
+    """At which windows three good ones in a row begin."""
+    within = course.windows_s + WINDOW_S <= course.lasts_s + 1e-9
+    good = within & (course.window_goodput >= limits[0]) & (course.window_p95_ms <= limits[1])
+    length = max(0, len(good) - (WINDOWS_IN_A_ROW - 1) * _STRIDE)
+    rows = [good[number * _STRIDE : number * _STRIDE + length] for number in range(WINDOWS_IN_A_ROW)]
+    return np.asarray(np.logical_and.reduce(rows), np.bool_)
+
+
+def _inside(course: Course) -> Bools:
+    return (course.windows_s >= _SETTLED_S) & (course.windows_s + WINDOW_S <= course.lasts_s + 1e-9)
+
+
+def _at_once(limits: tuple[float, float], course: Course) -> list[bool]:
+    """For every moment of a fault-free load, whether the rule finds it recovered at once, or a step later."""
+    good = _good(limits, course)
+    within = (course.windows_s[: len(good)] >= _SETTLED_S) & (
+        course.windows_s[: len(good)] + WINDOWS_IN_A_ROW * WINDOW_S <= course.lasts_s + 1e-9
+    )
+    or_next = good | np.append(good[1:], False)
+    return [bool(each) for each in or_next[within]]

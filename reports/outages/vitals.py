@@ -1,0 +1,122 @@
+"""Telemetry as arrays over time, in seconds since the release of the load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from flashbench.evidence.bundle import Bundle
+from reports.outages.course import Floats
+
+OPEN = 2.0  # the breaker's state in the app's metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric: when it was read, and what it was."""
+
+    at_s: Floats
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What telemetry saw of one trial. A list is empty, and a line None, where there was nothing to be read.
+
+    ``breakers``: per worker. ``postgres_stock``, ``redis_stock`` (remaining and held): summed over the SKUs followed.
+    ``redis_away``: spans in which Redis did not answer. ``cpu_share``: of one core, by group of processes.
+    ``memory_bytes``: at most, by group.
+    """
+
+    breakers: tuple[Line, ...]
+    postgres_stock: Line | None
+    redis_stock: Line | None
+    redis_away: tuple[tuple[float, float], ...]
+    statements_per_s: Line | None
+    lock_waits: Line | None
+    cpu_share: dict[str, float]
+    memory_bytes: dict[str, float]
+    wal_bytes: float | None
+
+
+def vitals(bundle: Bundle, began_ns: int) -> Vitals | None:
+    """None if the trial has no telemetry."""
+    frame = bundle.telemetry
+    if frame is None or frame.empty:
+        return None
+    frame = frame.assign(at_s=(frame["at_ns"] - began_ns) / 1e9)
+    statements = _line(frame, "postgres", "statements")
+    wal = _line(frame, "postgres", "wal_bytes")
+    return Vitals(
+        breakers=tuple(
+            Line(part["at_s"].to_numpy(), part["value"].to_numpy())
+            for _, part in _of(frame, "app", "breaker_state").groupby("subject", sort=True)
+        ),
+        postgres_stock=_summed(_of(frame, "stock", "postgres_remaining")),
+        redis_stock=_summed(_of(frame, "stock", "redis_remaining", "redis_held")),
+        redis_away=_away(_line(frame, "redis", "up")),
+        statements_per_s=_rate(statements),
+        lock_waits=_line(frame, "postgres", "waiting_for_a_lock"),
+        cpu_share=_shares(_of(frame, "process", "cpu_s")),
+        memory_bytes={
+            str(name): float(part["value"].max())
+            for name, part in _of(frame, "process", "memory_bytes").groupby("subject", sort=True)
+        },
+        wal_bytes=float(wal.values[-1] - wal.values[0]) if wal is not None and len(wal.values) > 1 else None,
+    )
+
+
+def _of(frame: pd.DataFrame, source: str, *metrics: str) -> pd.DataFrame:
+    return frame[(frame["source"] == source) & frame["metric"].isin(metrics)]
+
+
+def _line(frame: pd.DataFrame, source: str, metric: str) -> Line | None:
+    part = _of(frame, source, metric)
+    return None if part.empty else Line(part["at_s"].to_numpy(), part["value"].to_numpy())
+
+
+def _summed(part: pd.DataFrame) -> Line | None:
+    """Readings of one moment added up."""
+    if part.empty:
+        return None
+    total = part.groupby("at_s", sort=True)["value"].sum()
+    return Line(total.index.to_numpy(np.float64), total.to_numpy())
+
+
+def _rate(total: Line | None) -> Line | None:
+    """Per second, over a second at a time, since counters move in jumps."""
+    if total is None or len(total.values) < 2:
+        return None
+    before = np.interp(total.at_s - 1.0, total.at_s, total.values)
+    span_s = np.minimum(1.0, total.at_s - total.at_s[0])
+    late = span_s > 0.5
+    rate = np.maximum(0.0, total.values - before)[late] / span_s[late]
+    return Line(total.at_s[late], rate) if late.any() else None
+
+
+def _away(up: Line | None) -> tuple[tuple[float, float], ...]:
+    """Spans of readings without an answer, up to the first answer after them."""
+    if up is None:
+        return ()
+    spans: list[tuple[float, float]] = []
+    since: float | None = None
+    for at_s, value in zip(up.at_s.tolist(), up.values.tolist(), strict=True):
+        if value < 1 and since is None:
+            since = at_s
+        elif value >= 1 and since is not None:
+            spans.append((since, at_s))
+            since = None
+    if since is not None:
+        spans.append((since, float(up.at_s[-1])))
+    return tuple(spans)
+
+
+def _shares(part: pd.DataFrame) -> dict[str, float]:
+    found = {}
+    for name, group in part.groupby("subject", sort=True):
+        span_s = float(group["at_s"].iloc[-1] - group["at_s"].iloc[0])
+        if span_s > 0:
+            found[str(name)] = float(group["value"].iloc[-1] - group["value"].iloc[0]) / span_s
+    return found

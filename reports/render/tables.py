@@ -1,0 +1,234 @@
+"""The tables of a report, in words, for every form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flashbench.vocabulary import Outcome, Verdict
+from reports.latency.figures import StrategyFigures
+from reports.latency.percentiles import SHOWN
+from reports.latency.statistics import Estimate
+from reports.outages.vitals import Vitals
+from reports.render.words import NONE, estimate, milliseconds, share
+from reports.summary import Outage, Summary
+
+LOAD_LIMIT = 0.6  # of the fallback's capacity: beyond it, an outage measures overload
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """``headings`` are columns, the first ``texts`` of text, the others of numbers; the first names a strategy.
+
+    ``groups``: headings that stand over several columns, with their number; empty if there are none.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+    groups: tuple[tuple[str, int], ...] = ()
+
+
+def comparison(summary: Summary, case: str) -> Table:
+    """The strategies of a case without faults side by side."""
+    percentiles = tuple(f"p{100 * each:g}" for each in SHOWN)
+    return Table(
+        headings=(
+            *("strategy", "verdict", "sales/s", "refusals/s"),
+            *(*percentiles, *percentiles),
+            *("sell-out, s", "lost sales", "stmts/attempt"),
+        ),
+        rows=tuple(_compared(summary, row) for row in summary.compared_rows(case)),
+        texts=2,
+        groups=(("", 4), ("sold, ms", len(SHOWN)), ("sold out, ms", len(SHOWN)), ("", 3)),
+    )
+
+
+def outage(summary: Summary, case: str) -> Table:
+    """What a case's faults did to each strategy."""
+    return Table(
+        headings=(
+            *("strategy", "verdict", "availability", "worst second", "slowest, ms", "first answer, ms"),
+            *("detected, s", "failed tries", "unknown", "recovered, s", "peak stmts/s"),
+        ),
+        rows=tuple(_met(summary, row) for row in summary.outage_rows(case)),
+        texts=2,
+    )
+
+
+def outage_remarks(summary: Summary, case: str) -> list[str]:
+    """What limits the figures of a case with faults, in sentences."""
+    rows = summary.outage_rows(case)
+    return [
+        *_offered(summary, rows),
+        *(
+            f"{row.strategy} counts as recovered with at least {row.normal.least_goodput:,.0f} decisions/s and a p95 of"
+            f" at most {milliseconds(row.normal.most_p95_ms)} ms, as {_trials(row.normal.trials)} without a fault"
+            f" {'show' if row.normal.trials > 1 else 'shows'}."
+            for row in rows
+            if row.normal is not None and row.normal.trusted
+        ),
+        *(
+            f"{row.strategy}, recovery: {reason}."
+            for row in rows
+            for reason in sorted({each.outage.why_not for each in row.trials if each.outage is not None})
+            if reason
+        ),
+        *(
+            f"{row.strategy}: in {_trials(gone)} the stock was gone before the fault came."
+            for row in rows
+            if (gone := sum(each.course.lasts_s < each.spans[0].from_s for each in row.trials))
+        ),
+    ]
+
+
+def sale(summary: Summary, case: str) -> Table:
+    """The flash sale's times, and its fairness."""
+    return Table(
+        headings=(
+            *("strategy", "first sold, ms", "sell-out, s", "p50 before, ms", "p95 before, ms"),
+            *("p50 after, ms", "p95 after, ms", "first come, first served"),
+        ),
+        rows=tuple(
+            (
+                row.strategy,
+                estimate(row.first_sold_s.times(1e3) if row.first_sold_s is not None else None, 0),
+                estimate(row.sell_out_s, 2),
+                *(milliseconds(shares[each]) for shares in (row.before, row.after) for each in (0.5, 0.95)),
+                share(row.first_come),
+            )
+            for row in summary.compared_rows(case)
+        ),
+    )
+
+
+def sold_out_cases(summary: Summary) -> list[str]:
+    """The cases in which some strategy sold out while the load was on."""
+    return list(dict.fromkeys(row.case for row in summary.strategies if row.sell_out_s is not None))
+
+
+_GROUPS = ("app worker", "postgres", "redis", "load", "telemetry")
+
+
+def machine(summary: Summary, case: str) -> Table:
+    """What each strategy asked of the machine: cores and memory, means over its trials; empty without telemetry."""
+    seen = {
+        strategy: [each.vitals for each in trials if each.vitals is not None]
+        for strategy, trials in summary.trials_compared(case).items()
+    }
+    return Table(
+        headings=(
+            *("strategy", "app, cores", "Postgres", "Redis", "load", "telemetry"),
+            *("Redis memory, MB", "WAL, MB", "most lock waits"),
+        ),
+        rows=tuple(_asked(strategy, trials) for strategy, trials in seen.items() if trials),
+    )
+
+
+def measured_with(summary: Summary) -> str:
+    """The round trips and the flush to disk under which the figures hold, in a sentence; empty if not recorded."""
+    facts = summary.fingerprint.get("machine", {})
+    names = {
+        "fsync_p50_us": "a flush to disk took {} µs",
+        "postgres_round_trip_p50_us": "a round trip to Postgres {} µs",
+        "redis_round_trip_p50_us": "one to Redis {} µs",
+    }
+    found = [words.format(f"{float(facts[name]):,.0f}") for name, words in names.items() if name in facts]
+    return f"Measured where {', '.join(found)} (medians); other stores and disks change the ranking." if found else ""
+
+
+def carded(summary: Summary) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The strategies that come with a card: what an adopter must know, by heading, in the card's own words."""
+    wanted = ("What it suits", "What it gives up", "When Redis is away")
+    cards = {name: summary.cards.get(name, {}) for name in summary.strategy_names}
+    lines = {name: [(heading, card[heading]) for heading in wanted if heading in card] for name, card in cards.items()}
+    return [(name, found) for name, found in lines.items() if found]
+
+
+def _compared(summary: Summary, row: StrategyFigures) -> tuple[str, ...]:
+    return (
+        row.strategy,
+        _passed(summary, row.strategy, row.case),
+        estimate(row.sales_per_s, 0),
+        estimate(row.refusals_per_s, 0),
+        *(
+            milliseconds(row.percentiles[outcome][each])
+            for outcome in (Outcome.SOLD, Outcome.SOLD_OUT)
+            for each in SHOWN
+        ),
+        estimate(row.sell_out_s, 2),
+        f"{row.lost_sales:,}",
+        estimate(row.statements_per_attempt, 1),
+    )
+
+
+def _met(summary: Summary, row: Outage) -> tuple[str, ...]:
+    first_answer = row.estimate(lambda met: None if met.first_answer_s is None else 1e3 * met.first_answer_s)
+    return (
+        row.strategy,
+        _passed(summary, row.strategy, row.case),
+        share(row.estimate(lambda met: met.availability)),
+        share(row.estimate(lambda met: met.worst_second)),
+        estimate(row.estimate(lambda met: met.slowest_ms), 0),
+        estimate(first_answer, 0),
+        estimate(row.estimate(lambda met: met.detected_s), 1),
+        *(
+            f"{sum(each.outage.errors[outcome] for each in row.trials if each.outage is not None):,}"
+            for outcome in (Outcome.FAILED, Outcome.UNKNOWN)
+        ),
+        estimate(row.estimate(lambda met: met.recovered_s), 1),
+        estimate(row.estimate(lambda met: met.peak_statements_per_s), 0),
+    )
+
+
+def _passed(summary: Summary, strategy: str, case: str) -> str:
+    trials = summary.trials_of(strategy, case)
+    return f"{sum(each.verdict.verdict is Verdict.PASS for each in trials)}/{len(trials)} PASS"
+
+
+def _offered(summary: Summary, rows: Sequence[Outage]) -> list[str]:
+    offered = Estimate.of([each.outage.offered_per_s for row in rows for each in row.trials if each.outage])
+    if offered is None:
+        return []
+    if summary.fallback_per_s is None:
+        return [
+            f"Offered were {offered.mean:,.0f} purchases/s; what the path without Redis can sell at most was not"
+            " measured in this suite."
+        ]
+    ratio = offered.mean / summary.fallback_per_s
+    beyond = ": more than the 60 % up to which an outage can be told from overload." if ratio > LOAD_LIMIT else "."
+    return [
+        f"Offered were {offered.mean:,.0f} purchases/s, {ratio:.0%} of the {summary.fallback_per_s:,.0f} that the row"
+        f" lock alone sold at its fastest in this suite{beyond}"
+    ]
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'s' if count != 1 else ''}"
+
+
+def _asked(strategy: str, trials: Sequence[Vitals]) -> tuple[str, ...]:
+    waits = [float(each.lock_waits.values.max()) for each in trials if each.lock_waits is not None]
+    return (
+        strategy,
+        *(_cores([_grouped(each.cpu_share, group) for each in trials]) for group in _GROUPS),
+        _megabytes([each.memory_bytes.get("redis") for each in trials]),
+        _megabytes([each.wal_bytes for each in trials]),
+        estimate(Estimate.of(waits), 0),
+    )
+
+
+def _grouped(shares: dict[str, float], group: str) -> float | None:
+    """All processes of a group, such as the app's workers, together."""
+    found = [value for name, value in shares.items() if name == group or name.startswith(f"{group} ")]
+    return sum(found) if found else None
+
+
+def _cores(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known):.2f}" if known else NONE
+
+
+def _megabytes(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known) / len(known) / 1e6:.1f}" if known else NONE

@@ -1,0 +1,117 @@
+"""If these fail, a strategy is said to have recovered when it had not, or never to recover though it had."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flashbench.vocabulary import Outcome
+from reports.outages.course import STEP_S, WINDOW_S, Course, Floats
+from reports.outages.recovery import Normal, recovery_s
+
+EMPTY = np.empty(0)
+
+
+def course(goodput: Floats, p95_ms: Floats, *, lasts_s: float | None = None) -> Course:
+    """A course of which only the windows matter."""
+    ended_s = len(goodput) * STEP_S + WINDOW_S - STEP_S
+    return Course(
+        ended_s=ended_s,
+        lasts_s=ended_s if lasts_s is None else lasts_s,
+        bins_s=EMPTY,
+        sold=EMPTY,
+        refused=EMPTY,
+        p95_ms=EMPTY,
+        errors_s={Outcome.FAILED: EMPTY, Outcome.UNKNOWN: EMPTY},
+        windows_s=np.float64(STEP_S) * np.arange(0.0, len(goodput)),
+        window_goodput=goodput,
+        window_p95_ms=p95_ms,
+        arrived_s=EMPTY,
+        decided=np.empty(0, bool),
+        answered_s=EMPTY,
+        invoked_s=EMPTY,
+        latency_ms=EMPTY,
+    )
+
+
+def steady(seconds: float = 12, goodput: float = 200, p95_ms: float = 5) -> Course:
+    count = round(seconds / STEP_S)
+    return course(np.full(count, goodput), np.full(count, p95_ms))
+
+
+def slump(*, from_s: float, to_s: float, goodput: float = 20, p95_ms: float = 5) -> Course:
+    whole = steady()
+    inside = (whole.windows_s + WINDOW_S > from_s) & (whole.windows_s < to_s)
+    return course(np.where(inside, goodput, 200.0), np.where(inside, p95_ms, 5.0))
+
+
+def normal() -> Normal:
+    found = Normal.of([steady(), steady()])
+    assert found is not None
+    return found
+
+
+def test_limits_are_four_fifths_of_goodput_and_one_and_a_half_of_latency() -> None:
+    assert (normal().least_goodput, normal().most_p95_ms, normal().trials) == (160, 7.5, 2)
+    assert normal().trusted
+
+
+def test_what_never_slumped_has_recovered_at_once() -> None:
+    assert recovery_s(normal(), steady(), healed_s=6.0) == 0
+
+
+def test_recovery_counts_from_the_heal_to_the_first_of_three_good_seconds() -> None:
+    assert recovery_s(normal(), slump(from_s=3, to_s=7.5), healed_s=6.0) == pytest.approx(1.5)
+    assert recovery_s(normal(), slump(from_s=3, to_s=5.0), healed_s=6.0) == 0
+
+
+def test_goodput_alone_is_no_recovery_while_answers_are_slow() -> None:
+    slow = slump(from_s=3, to_s=8.0, goodput=200, p95_ms=50)
+    assert recovery_s(normal(), slow, healed_s=6.0) == pytest.approx(2.0)
+
+
+def test_a_good_second_between_bad_ones_does_not_count() -> None:
+    whole = steady()
+    bad = (whole.windows_s < 7) | ((whole.windows_s > 7.8) & (whole.windows_s < 9))
+    relapsing = course(np.where(bad, 20.0, 200.0), whole.window_p95_ms)
+    assert recovery_s(normal(), relapsing, healed_s=6.0) == pytest.approx(3.0)
+
+
+def test_a_load_that_ends_too_soon_never_recovers() -> None:
+    assert recovery_s(normal(), slump(from_s=3, to_s=11), healed_s=6.0) is None
+    assert recovery_s(normal(), steady(seconds=3), healed_s=2.5) is None
+
+
+def test_seconds_after_the_stock_was_gone_do_not_count() -> None:
+    count = round(12 / STEP_S)
+    sold_out = course(np.full(count, 200.0), np.full(count, 5.0), lasts_s=7)
+    assert recovery_s(normal(), sold_out, healed_s=6.0) is None
+
+
+def test_noisy_loads_widen_the_limits_and_still_recover_at_once() -> None:
+    chance = np.random.default_rng(3)
+    noisy = [course(chance.normal(200, 30, 130), chance.lognormal(1.6, 0.4, 130)) for _ in range(6)]
+    found = Normal.of(noisy)
+    assert found is not None
+    assert found.least_goodput < 160
+    assert found.most_p95_ms > 7.5
+    at_once = [
+        took is not None and took <= STEP_S
+        for each in noisy
+        for healed_s in np.arange(1, 9, 0.5)
+        for took in [recovery_s(found, each, float(healed_s))]
+    ]
+    assert np.mean(at_once) >= 0.9
+
+
+def test_loads_that_are_unlike_each_other_cannot_judge_a_third() -> None:
+    unlike = Normal.of([steady(p95_ms=5), steady(p95_ms=50)])
+    assert unlike is not None
+    assert not unlike.trusted
+
+
+def test_nothing_to_compare_with_is_said() -> None:
+    assert Normal.of([]) is None
+    assert Normal.of([steady(seconds=2)]) is None
+    silent = course(np.zeros(100), np.full(100, np.nan))
+    assert Normal.of([silent]) is None
