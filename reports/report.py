@@ -1,4 +1,4 @@
-"""Writes a report: ``report.html``, ``report.md``, ``report.json`` and the plots, into the folder of the evidence."""
+"""Writes a report: ``report.html``, ``.md`` and ``.json``, ``junit.xml`` and the plots, beside the evidence."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flashbench.vocabulary import Outcome
 from reports.places import places
 from reports.render.drawing import Gallery
 from reports.render.figures_json import as_json
+from reports.render.junit import junit
 from reports.render.latency_plots import percentile_curves
 from reports.render.markdown import markdown
 from reports.render.page import page
@@ -27,6 +28,7 @@ class ReportPaths:
     html: Path
     markdown: Path
     json: Path
+    junit: Path
     plots: tuple[Path, ...]
 
 
@@ -42,12 +44,14 @@ def write_report(folder: Path, progress: Callable[[str], None] = lambda _: None)
         html=folder / "report.html",
         markdown=folder / "report.md",
         json=folder / "report.json",
+        junit=folder / "junit.xml",
         plots=tuple(folder / PLOTS / f"{each.name}.{kind}" for each in drawn.all for kind in ("svg", "png")),
     )
     try:
         paths.html.write_text(page(summary, drawn))
         paths.markdown.write_text(markdown(summary))
         paths.json.write_text(as_json(summary))
+        paths.junit.write_text(junit(summary.verdict))
         if drawn.all:
             (folder / PLOTS).mkdir(exist_ok=True)
         for each in drawn.all:
