@@ -39,18 +39,21 @@ class PlannedRun:
         )
 
 
-def plan(suite: Suite, chosen: Sequence[Contender], seed: int) -> tuple[PlannedRun, ...]:
+def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0) -> tuple[PlannedRun, ...]:
     """All trials in the order of their running. ``chosen`` replaces the suite's strategies unless it is empty.
+
+    ``repeats`` is how often trials without faults and of no control are run at least, whatever the suite says.
 
     The suite's controls always run. A control that was chosen by name is expected to be caught, like the suite's own.
     """
     runs: list[PlannedRun] = []
-    for repetition in range(max(scenario.seeds or suite.seeds for scenario in suite.scenarios)):
+    for repetition in range(max(repeats, *(scenario.seeds or suite.seeds for scenario in suite.scenarios))):
         block = [
             (each, scenario)
             for scenario in suite.scenarios
-            if repetition < (scenario.seeds or suite.seeds)
             for each in _contenders(suite, scenario, chosen)
+            if repetition < (scenario.seeds or suite.seeds)
+            or (repetition < repeats and not scenario.faults and not each.control)
         ]
         random.Random(f"{seed}:{repetition}").shuffle(block)
         for each, scenario in block:

@@ -52,6 +52,7 @@ class ExitCode(IntEnum):
     FAIL = 10
     UNPROVEN = 11
     INVALID = 12
+    REGRESSION = 13
 
     @classmethod
     def of(cls, verdict: Verdict, validity: Validity) -> ExitCode:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from benchmarks.cli import audit, cost, doctor, listing, report, run, serve
+from benchmarks.cli import audit, compare, cost, doctor, listing, report, run, serve
 from flashbench.errors import UsageError
 from flashbench.vocabulary import ExitCode
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("audit")(audit.audit)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("list")(listing.list_)

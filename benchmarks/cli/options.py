@@ -23,3 +23,6 @@ RedisUrl = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Folder = Annotated[Path, typer.Argument(help="A trial's or a suite's folder.", show_default=False)]
+WorseThan = Annotated[
+    float, typer.Option("--worse-than", min=0, max=1000, help="How much slower counts as a regression, in per cent.")
+]

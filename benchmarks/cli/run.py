@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from benchmarks.cli.options import DatabaseUrl, RedisUrl, Strategies
-from benchmarks.cli.verdict_table import print_suite
+from benchmarks.baseline import checked_out
+from benchmarks.cli.options import DatabaseUrl, RedisUrl, Strategies, WorseThan
+from benchmarks.cli.verdict_table import print_comparison, print_suite, wide_console
 from benchmarks.plan import plan
 from benchmarks.progress import run_progress
-from benchmarks.runner import RunRequest, run_suite, suite_folder
-from benchmarks.suite import find, read
+from benchmarks.runner import RunRequest, current_revision, run_suites, suite_folder
+from benchmarks.suite import MOST_SEEDS, Suite, find, read
 from flashbench.catalogue import contender
+from flashbench.errors import UsageError
 from flashbench.vocabulary import ExitCode
 
 
@@ -24,41 +27,129 @@ def run(
     strategy: Strategies = None,
     out: Annotated[Path, typer.Option(help="The folder that receives the suite's folder.")] = Path("results"),
     seed: Annotated[int, typer.Option(min=0, help="The first seed; repetitions count up from it.")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_SEEDS, help="How often every trial is repeated.", show_default="the suite's"),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="A git revision whose app runs beside this one, for comparison. Without --seeds, trials are repeated"
+            " until a difference could be significant."
+        ),
+    ] = None,
+    worse_than: WorseThan = 20.0,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
 ) -> None:
-    """Run a suite and say what it shows: 0 PASS, 10 FAIL, 11 UNPROVEN, 12 INVALID.
+    """Run a suite and say what it shows: 0 PASS, 10 FAIL, 11 UNPROVEN, 12 INVALID, 13 slower than the baseline.
 
     --strategy replaces the suite's strategies; its controls always run. A strategy of your own is expected to pass.
     """
-    chosen = read(find(suite))
-    runs = plan(chosen, [contender(word) for word in strategy or ()], seed)
-    folder = suite_folder(out, chosen)
+    chosen = _repeated(read(find(suite)), seeds)
+    if redis_url and any(scenario.faults for scenario in chosen.scenarios):
+        raise UsageError(f"the faults of {chosen.name} need a Redis that may be hurt: leave --redis-url away.")
+    if baseline is not None and (database_url or redis_url):
+        raise UsageError("--baseline needs stacks of its own: leave --database-url and --redis-url away.")
+    own = [contender(word) for word in strategy or ()]
+    repeats = 0
+    if baseline is not None and seeds is None:
+        quiet = sum(not scenario.faults for scenario in chosen.scenarios)
+        repeats = _enough_for_a_gate(len(own or chosen.strategies), quiet)
     request = RunRequest(
         suite=chosen,
-        runs=runs,
-        folder=folder,
+        runs=plan(chosen, own, seed, repeats),
+        folder=suite_folder(out, chosen),
         seed=seed,
         command=("flashbench", *sys.argv[1:]),
+        revision=current_revision(),
         database_url=database_url,
         redis_url=redis_url,
     )
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    console.print(f"suite {chosen.name}: {len(runs)} trials into {folder}", soft_wrap=True)
-    with run_progress(console, len(runs)) as progress:
-        try:
-            finished = run_suite(request, progress)
-        except BaseException:
-            _discard_if_empty(folder)
-            raise
+    console = wide_console()
+    try:
+        if baseline is None:
+            code = _run_one(request, console)
+        else:
+            code = _run_against(baseline, request, worse_than / 100, console)
+    except BaseException:
+        _discard_if_empty(request.folder)
+        raise
+    raise typer.Exit(code)
+
+
+def _run_one(request: RunRequest, console: Console) -> ExitCode:
+    console.print(f"suite {request.suite.name}: {len(request.runs)} trials into {request.folder}", soft_wrap=True)
+    with run_progress(console, len(request.runs)) as progress:
+        finished = run_suites([request], progress)
         progress.step("judging the suite and writing the report")
-        code = print_suite(folder, console)
-    raise typer.Exit(code if finished else max(code, ExitCode.UNPROVEN) if code is not ExitCode.FAIL else code)
+        code = print_suite(request.folder, console)
+    return _at_least_unproven(code, finished)
+
+
+def _run_against(revision: str, request: RunRequest, minimum: float, console: Console) -> ExitCode:
+    """The same suite on this code and on another revision's, in turns; the new run's report, then the comparison."""
+    with checked_out(revision) as earlier:
+        new, base = request.folder / "new", request.folder / "base"
+        for folder in (new, base):
+            (folder / "logs").mkdir(parents=True)
+        (request.folder / "logs").rmdir()
+        sides = [
+            replace(
+                request,
+                folder=base,
+                runs=earlier.of(request.runs),
+                revision=earlier.revision,
+                app_folder=earlier.folder,
+            ),
+            replace(request, folder=new),
+        ]
+        console.print(
+            f"suite {request.suite.name}: 2 × {len(request.runs)} trials into {request.folder}, this code against"
+            f" {earlier.revision}",
+            soft_wrap=True,
+        )
+        with run_progress(console, 2 * len(request.runs)) as progress:
+            finished = run_suites(sides, progress)
+            progress.step("judging the suites and comparing them")
+            print_suite(base, console)
+            print_suite(new, console)
+            code = _compare(base, new, minimum, request.folder, console)
+    return _at_least_unproven(code, finished)
+
+
+def _compare(base: Path, new: Path, minimum: float, out: Path, console: Console) -> ExitCode:
+    from reports.compare import write_comparison  # here, since pandas and matplotlib are slow to load
+    from reports.comparison.compared import compare
+
+    found = compare(base, new, minimum=minimum)
+    print_comparison(found, write_comparison(found, out), console)
+    return found.exit_code
+
+
+def _enough_for_a_gate(strategies: int, cases: int) -> int:
+    """How often trials must be repeated for a slower app to be told from bad luck."""
+    from reports.comparison.differences import gates_of  # here, since pandas and matplotlib are slow to load
+    from reports.latency.statistics import repetitions_needed
+
+    return repetitions_needed(gates_of(strategies, cases))
+
+
+def _repeated(suite: Suite, seeds: int | None) -> Suite:
+    """With as many seeds for every scenario, if that was asked for."""
+    if seeds is None:
+        return suite
+    return replace(suite, seeds=seeds, scenarios=tuple(replace(each, seeds=None) for each in suite.scenarios))
+
+
+def _at_least_unproven(code: ExitCode, finished: bool) -> ExitCode:
+    """An interrupted run proves nothing that is not wrong already."""
+    return code if finished or code is ExitCode.FAIL else ExitCode.UNPROVEN
 
 
 def _discard_if_empty(folder: Path) -> None:
     """A run that never came to its first trial leaves nothing worth keeping."""
-    if any(path.is_dir() and path.name != "logs" for path in folder.iterdir()):
+    if any(folder.rglob("trial.json")) or any(folder.rglob("*.bin")):
         return
     for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from flashbench.evidence.documents import FindingDocument, SuiteVerdict, VerdictDocument
 from flashbench.vocabulary import ExitCode, Verdict
+
+if TYPE_CHECKING:
+    from reports.comparison.compared import Comparison
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNPROVEN: "yellow"}
 
@@ -33,6 +38,31 @@ def print_suite(folder: Path, console: Console) -> ExitCode:
     console.print(f"\n[bold {COLOURS[verdict.verdict]}]{verdict.verdict}[/]{validity}  suite {verdict.suite}")
     console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
     return verdict.exit_code
+
+
+def wide_console() -> Console:
+    """As wide as the terminal, or wide enough for every table where there is none."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+def print_comparison(comparison: Comparison, page: Path, console: Console) -> None:
+    """The differences, what there is to know of them, and the outcome last."""
+    from reports.render import comparison as render  # here, since matplotlib is slow to load
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(render.HEADINGS):
+        table.add_column(heading, no_wrap=True, justify="left" if number < 3 or not heading else "right")
+    for row in comparison.rows:
+        table.add_row(*render.cells(comparison, row))
+    console.print()
+    if comparison.rows:
+        console.print(table)
+    else:
+        console.print("There is nothing to compare: no figure of any strategy was measured in both runs.")
+    for sentence in render.sentences(comparison):
+        console.print(f"- {sentence}", markup=False, soft_wrap=True)
+    console.print(f"\n{render.title(comparison)}", style="bold", markup=False)
+    console.print(f"comparison: {page}", markup=False, soft_wrap=True)
 
 
 def trial_table(verdict: SuiteVerdict) -> Table:

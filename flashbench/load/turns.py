@@ -12,7 +12,10 @@ from flashbench.vocabulary import ExitCode
 
 TURN = "FLASHBENCH_TURN"  # the strategy whose turn it is, in the environment of a turn's process
 
-_WORST_FIRST = (ExitCode.FAIL, ExitCode.UNPROVEN, ExitCode.INVALID, ExitCode.USAGE, ExitCode.PASS)
+_WORST_FIRST = (
+    *(ExitCode.FAIL, ExitCode.UNPROVEN, ExitCode.REGRESSION),
+    *(ExitCode.INVALID, ExitCode.USAGE, ExitCode.PASS),
+)
 
 
 def worst(codes: Iterable[int]) -> int:

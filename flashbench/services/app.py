@@ -57,7 +57,7 @@ def start_app(
             *("--host", "127.0.0.1", "--port", str(port), "--workers", str(request.app_workers)),
             *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
             *("--timeout-worker-healthcheck", str(HEALTHCHECK_LIMIT_S), "--timeout-graceful-shutdown", "3"),
-            *("--backlog", "4096", "--app-dir", str(ROOT)),
+            *("--backlog", "4096", "--app-dir", request.app_folder or str(ROOT)),
         ],
         log=logs / "app.log",
         before_exec=dies_with_parent(signal.SIGTERM),

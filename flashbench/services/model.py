@@ -22,6 +22,7 @@ class StackRequest(_Message):
     app_port: Annotated[int, Field(ge=0, le=65535)] = 0
     plugins: tuple[str, ...] = ()
     app_environment: dict[str, str] = {}
+    app_folder: str | None = None  # holds the package target_app, if it is not this checkout's
     with_app: bool = True
 
 

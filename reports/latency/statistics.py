@@ -7,6 +7,7 @@ Whitney's U ("On a Test of Whether one of Two Random Variables is Stochastically
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,8 +55,8 @@ class Estimate:
 class Difference:
     """How ``new`` differs from ``base``: the ratio of means (1 is equal) with a 95 % bootstrap interval.
 
-    ``p_value``: of Mann and Whitney's test that neither tends to be the larger. ``least_possible_p``: what it would be
-    if the two did not overlap at all; above 0.05 there are too few repetitions to call anything a difference.
+    ``p_value``: of Mann and Whitney's test that neither tends to be the larger; ``p_greater`` and ``p_less``: of the
+    one-sided tests that the new tends to be no greater, and no less. ``has_interval``: not if either is one trial.
     """
 
     base: float
@@ -63,17 +64,15 @@ class Difference:
     ratio: float
     least: float
     greatest: float
+    has_interval: bool
     p_value: float
-    least_possible_p: float
+    p_greater: float
+    p_less: float
+    counts: tuple[int, int]
 
     @property
     def significant(self) -> bool:
         return self.p_value < SIGNIFICANT
-
-    @property
-    def decidable(self) -> bool:
-        """Whether the repetitions are enough for any difference to be significant."""
-        return self.least_possible_p < SIGNIFICANT
 
 
 def difference(base: Sequence[float], new: Sequence[float]) -> Difference | None:
@@ -91,15 +90,49 @@ def difference(base: Sequence[float], new: Sequence[float]) -> Difference | None
         ratio=float(after.mean() / before.mean()),
         least=float(least),
         greatest=float(greatest),
-        p_value=_p_value(before, after),
-        least_possible_p=_p_value(np.arange(0.0, len(before)), np.arange(0.0, len(after)) + len(before)),
+        has_interval=min(len(before), len(after)) > 1,
+        p_value=_p_value(before, after, "two-sided"),
+        p_greater=_p_value(before, after, "less"),
+        p_less=_p_value(before, after, "greater"),
+        counts=(len(before), len(after)),
     )
 
 
-def _p_value(before: Values, after: Values) -> float:
-    if np.array_equal(np.unique(before), np.unique(after)) and len(np.unique(before)) == 1:
+def least_p(counts: tuple[int, int]) -> float:
+    """The least that a one-sided test of so many against so many can give: when they do not overlap at all.
+
+    >>> least_p((5, 5)) == 1 / 252
+    True
+    """
+    return 1 / math.comb(sum(counts), counts[0])
+
+
+def repetitions_needed(tests: int) -> int:
+    """How many trials on either side it takes for one of so many one-sided tests to be significant by Holm's method.
+
+    >>> [repetitions_needed(tests) for tests in (1, 6, 12, 20)]
+    [4, 5, 5, 6]
+    """
+    count = 1
+    while least_p((count, count)) * tests >= SIGNIFICANT:
+        count += 1
+    return count
+
+
+def holm(p_values: Sequence[float]) -> list[bool]:
+    """Which are significant among all (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979)."""
+    kept = [False] * len(p_values)
+    for step, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[place] * (len(p_values) - step) >= SIGNIFICANT:
+            break
+        kept[place] = True
+    return kept
+
+
+def _p_value(before: Values, after: Values, alternative: str) -> float:
+    if len({*before.tolist(), *after.tolist()}) == 1:
         return 1.0
-    return float(mannwhitneyu(before, after, alternative="two-sided").pvalue)
+    return float(mannwhitneyu(before, after, alternative=alternative).pvalue)
 
 
 def _means(values: Values, chance: np.random.Generator) -> Values:

@@ -9,29 +9,29 @@ from reports.summary import Summary, headline
 
 def markdown(summary: Summary) -> str:
     """The verdict, the controls, the comparison, the trials."""
-    lines = [f"# {summary.verdict.verdict}: {_cell(summary.title)}", "", headline(summary), ""]
+    lines = [f"# {summary.verdict.verdict}: {cell(summary.title)}", "", headline(summary), ""]
     if summary.verdict.reasons or summary.verdict.invalid_reasons:
-        lines += [f"- {_cell(reason)}" for reason in (*summary.verdict.reasons, *summary.verdict.invalid_reasons)]
+        lines += [f"- {cell(reason)}" for reason in (*summary.verdict.reasons, *summary.verdict.invalid_reasons)]
         lines.append("")
     if summary.verdict.controls:
         lines += ["| broken on purpose | scenario | breaks | caught |", "|---|---|---|--:|"]
         lines += [
-            f"| {_cell(each.control)} | {each.scenario} | {each.breaks} | {each.caught} of {each.trials} |"
+            f"| {cell(each.control)} | {each.scenario} | {each.breaks} | {each.caught} of {each.trials} |"
             for each in summary.verdict.controls
         ]
         lines.append("")
     for case in summary.cases:
-        lines += [f"**{_cell(case)}**", "", *_table(comparison(summary, case)), ""]
+        lines += [f"**{cell(case)}**", "", *_table(comparison(summary, case)), ""]
     if summary.cases:
         lines += ["Latency from the intended start to the answer, retries included.", ""]
     for case in summary.outage_cases:
-        lines += [f"**{_cell(case)}**", "", *_table(outage(summary, case)), ""]
-        lines += [*(f"- {_cell(remark)}" for remark in outage_remarks(summary, case)), ""]
+        lines += [f"**{cell(case)}**", "", *_table(outage(summary, case)), ""]
+        lines += [*(f"- {cell(remark)}" for remark in outage_remarks(summary, case)), ""]
     lines += ["| trial | expected | found |", "|---|---|---|"]
     for each in summary.trials:
         broken = ", ".join(finding.invariant for finding in each.verdict.findings if finding.status == "broken")
         found = f"{each.verdict.verdict} {broken}".rstrip()
-        lines.append(f"| {_cell(each.verdict.trial)} | {_cell(each.verdict.expectation)} | {found} |")
+        lines.append(f"| {cell(each.verdict.trial)} | {cell(each.verdict.expectation)} | {found} |")
     lines += ["", MEANING, ""]
     if summary.command:
         lines += [f"`{summary.command.replace('`', '')}`", ""]
@@ -47,10 +47,10 @@ def _table(table: Table) -> list[str]:
     return [
         f"| {' | '.join(headings)} |",
         f"|{'---|' * table.texts}{'--:|' * (len(headings) - table.texts)}",
-        *(f"| {' | '.join(map(_cell, cells))} |" for cells in table.rows),
+        *(f"| {' | '.join(map(cell, cells))} |" for cells in table.rows),
     ]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that can't leave its cell, or become markup."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -24,16 +24,10 @@ _RESTS_ON = {
 
 
 def page(summary: Summary, gallery: Gallery) -> str:
-    """HTML with styles and pictures inline. Whatever users named is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """HTML with styles and pictures inline."""
     place = places(summary.strategy_names)
-    return environment.get_template("page.html.j2").render(
+    return fill(
+        "page.html.j2",
         summary=summary,
         headline=headline(summary),
         meaning=words.MEANING,
@@ -54,6 +48,15 @@ def page(summary: Summary, gallery: Gallery) -> str:
         percent=words.percent,
         flat=_flat,
     )
+
+
+def fill(template: str, **values: Any) -> str:
+    """A page from a template of this folder, with the common style. Whatever users named is escaped."""
+    here = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(template).render(style=Markup((here / "style.css").read_text()), **values)
 
 
 def _drawn(pictures: Sequence[Picture]) -> list[tuple[Picture, Markup]]:

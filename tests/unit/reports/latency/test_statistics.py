@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.latency.statistics import Estimate, difference
+from reports.latency.statistics import Estimate, difference, holm, least_p, repetitions_needed
 
 figures = st.floats(0.001, 1e6)
 
@@ -51,14 +51,35 @@ def test_the_same_is_no_difference_and_the_apart_is() -> None:
     assert apart.p_value == pytest.approx(2 / 252)  # of the 252 ways to choose five of ten, two are as extreme
 
 
+def test_tests_of_one_side_see_only_that_side() -> None:
+    slower = difference([10, 11, 12, 13, 14], [20, 21, 22, 23, 24])
+    assert slower is not None
+    assert slower.p_greater == pytest.approx(least_p((5, 5)))
+    assert slower.p_less > 0.99
+
+
 def test_two_against_two_can_decide_nothing() -> None:
     found = difference([1, 2], [30, 40])
     assert found is not None
-    assert not found.decidable
     assert not found.significant
-    four = difference([1, 2, 3, 4], [30, 40, 50, 60])
-    assert four is not None
-    assert four.decidable
+    assert least_p((2, 2)) > 0.05
+    assert repetitions_needed(1) == 4
+
+
+@given(st.integers(1, 200))
+def test_so_many_repetitions_are_enough_and_one_less_is_not(tests: int) -> None:
+    count = repetitions_needed(tests)
+    apart = [least_p((count, count)), *[1.0] * (tests - 1)]
+    assert holm(apart)[0]
+    too_few = [least_p((count - 1, count - 1)), *[1.0] * (tests - 1)]
+    assert not any(holm(too_few))
+
+
+def test_holm_keeps_what_is_significant_among_all() -> None:
+    assert holm([0.01, 0.04, 0.03]) == [True, False, False]
+    assert holm([0.01, 0.02, 0.03]) == [True, True, True]
+    assert holm([0.04, 0.04]) == [False, False]
+    assert holm([]) == []
 
 
 def test_noise_is_rarely_called_a_difference() -> None:

@@ -1,0 +1,92 @@
+"""Two runs, compared: all that is said of them, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flashbench.errors import UsageError
+from flashbench.vocabulary import ExitCode
+from reports.comparison.differences import WORSE_THAN, Row, rows
+from reports.comparison.fingerprints import machine_differences, under_test, work_differences
+from reports.latency.statistics import SIGNIFICANT, least_p
+from reports.summary import Summary, summarize
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``base`` against ``new``. ``work`` is not empty only if the comparison was forced.
+
+    ``same_machine``: else the figures are shown, and nothing is called of them.
+    """
+
+    base: Summary
+    new: Summary
+    base_folder: Path
+    new_folder: Path
+    minimum: float
+    code: tuple[str, ...]  # how the code under test differs
+    work: tuple[str, ...]
+    machine: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def same_machine(self) -> bool:
+        return not self.machine
+
+    @property
+    def judged(self) -> bool:
+        """Whether differences may be called at all."""
+        return self.same_machine and not self.work
+
+    @property
+    def regressions(self) -> tuple[Row, ...]:
+        """What fails a build: latency that is worse."""
+        return tuple(row for row in self.rows if self.judged and row.metric.gate and row.worse)
+
+    @property
+    def decidable(self) -> bool:
+        """Whether there are trials enough for any latency to be called worse."""
+        gates = [row.found for row in self.rows if row.metric.gate and row.found is not None]
+        return any(least_p(each.counts) * len(gates) < SIGNIFICANT for each in gates)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The new run's verdict on correctness first; then 13 for a regression; then whether it could be measured."""
+        verdict = self.new.verdict.exit_code
+        if verdict in (ExitCode.FAIL, ExitCode.UNPROVEN):
+            return verdict
+        return ExitCode.REGRESSION if self.regressions else verdict
+
+
+def compare(
+    base: Path,
+    new: Path,
+    *,
+    minimum: float = WORSE_THAN,
+    force: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Compare two runs' folders. UsageError if either is no run, or they did different work and it isn't forced."""
+    for folder in (base, new):
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {str(folder)!r}.")
+    before = summarize(base, lambda text: progress(f"base: {text}"))
+    after = summarize(new, lambda text: progress(f"new: {text}"))
+    work = work_differences(before.fingerprint.get("work", {}), after.fingerprint.get("work", {}))
+    if not before.fingerprint.get("work") or not after.fingerprint.get("work"):
+        work.append("what was run and on which servers is not recorded in both")
+    if work and not force:
+        raise UsageError(f"these runs did different work ({'; '.join(work)}): compare like with like, or give --force.")
+    return Comparison(
+        base=before,
+        new=after,
+        base_folder=base,
+        new_folder=new,
+        minimum=minimum,
+        code=tuple(under_test(before.fingerprint.get("work", {}), after.fingerprint.get("work", {}))),
+        work=tuple(work),
+        machine=tuple(machine_differences(before.fingerprint.get("machine", {}), after.fingerprint.get("machine", {}))),
+        rows=tuple(rows(before, after, minimum)),
+    )
