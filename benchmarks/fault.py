@@ -3,6 +3,7 @@
 ::
 
     class RedisKill(Fault):
+        hurts = "redis"
         def inject(self) -> None: ...
         def bite(self) -> str | None: ...   # how it shows that the fault is there
         def heal(self) -> None: ...
@@ -16,6 +17,7 @@ import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from benchmarks import catalogue
 from flashbench.services.control import Control, Order
@@ -35,7 +37,12 @@ class Scene:
 
 
 class Fault(ABC):
-    """Something done to the system in mid-trial, and its undoing. One instance serves one injection."""
+    """Something done to the system in mid-trial, and its undoing. One instance serves one injection.
+
+    ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt.
+    """
+
+    hurts: ClassVar[str]
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

@@ -8,6 +8,8 @@ import typer
 
 from benchmarks.cost.recording import MOST_LOST, measure_recording
 from benchmarks.cost.reporting import MOST_GIB, MOST_SECONDS, measure_report
+from benchmarks.cost.telemetry import MOST_LOST as TELEMETRY_LOST
+from benchmarks.cost.telemetry import measure_telemetry
 
 app = typer.Typer(help="Measure what the harness itself costs.", no_args_is_help=True)
 
@@ -29,6 +31,24 @@ def recording(
         f"disk          {cost.written_bytes_per_million / 2**20:>10.1f} MiB per million tries\n"
         f"target        at most {100 * MOST_LOST:.0f} % lost: {_met(cost.met)}"
     )
+
+
+@app.command()
+def telemetry(
+    pairs: Annotated[int, typer.Option(min=1, max=100, help="How often both halves are measured.")] = 12,
+    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Length of each half.")] = 1.5,
+) -> None:
+    """Throughput with and without telemetry, side by side; at most 2 % may be lost."""
+    costs = measure_telemetry(pairs, seconds, typer.echo)
+    typer.echo("")
+    for cost in costs:
+        typer.echo(
+            f"{cost.what:<9} with telemetry {cost.awake_per_s:>8,.0f}/s, without {cost.asleep_per_s:>8,.0f}/s, "
+            f"lost {100 * cost.median_lost:.1f} % median of {pairs} pairs "
+            f"({100 * min(cost.lost):.1f} to {100 * max(cost.lost):.1f} %)"
+        )
+    typer.echo(f"telemetry itself used {max(cost.cores for cost in costs):.3f} cores")
+    typer.echo(f"target: at most {100 * TELEMETRY_LOST:.0f} % lost: {_met(all(cost.met for cost in costs))}")
 
 
 @app.command()

@@ -13,6 +13,7 @@ from rich.console import Console
 from benchmarks.baseline import checked_out
 from benchmarks.cli.options import DatabaseUrl, RedisUrl, Strategies, WorseThan
 from benchmarks.cli.verdict_table import print_comparison, print_suite, wide_console
+from benchmarks.fault import fault_class
 from benchmarks.plan import plan
 from benchmarks.progress import run_progress
 from benchmarks.runner import RunRequest, current_revision, run_suites, suite_folder
@@ -47,8 +48,9 @@ def run(
     --strategy replaces the suite's strategies; its controls always run. A strategy of your own is expected to pass.
     """
     chosen = _repeated(read(find(suite)), seeds)
-    if redis_url and any(scenario.faults for scenario in chosen.scenarios):
-        raise UsageError(f"the faults of {chosen.name} need a Redis that may be hurt: leave --redis-url away.")
+    console = wide_console()
+    given = {name for name, url in (("postgres", database_url), ("redis", redis_url)) if url}
+    chosen = _sparing(chosen, given, console)
     if baseline is not None and (database_url or redis_url):
         raise UsageError("--baseline needs stacks of its own: leave --database-url and --redis-url away.")
     own = [contender(word) for word in strategy or ()]
@@ -66,7 +68,6 @@ def run(
         database_url=database_url,
         redis_url=redis_url,
     )
-    console = wide_console()
     try:
         if baseline is None:
             code = _run_one(request, console)
@@ -122,7 +123,7 @@ def _compare(base: Path, new: Path, minimum: float, out: Path, console: Console)
     from reports.compare import write_comparison  # here, since pandas and matplotlib are slow to load
     from reports.comparison.compared import compare
 
-    found = compare(base, new, minimum=minimum)
+    found = compare(base, new, minimum=minimum, one_job=True)
     print_comparison(found, write_comparison(found, out), console)
     return found.exit_code
 
@@ -140,6 +141,21 @@ def _repeated(suite: Suite, seeds: int | None) -> Suite:
     if seeds is None:
         return suite
     return replace(suite, seeds=seeds, scenarios=tuple(replace(each, seeds=None) for each in suite.scenarios))
+
+
+def _sparing(suite: Suite, given: set[str], console: Console) -> Suite:
+    """Without the scenarios that would hurt a server that is not the harness's own."""
+    harmless = tuple(
+        scenario
+        for scenario in suite.scenarios
+        if not any(fault_class(planned.fault).hurts in given for planned in scenario.faults)
+    )
+    left_out = ", ".join(scenario.label for scenario in suite.scenarios if scenario not in harmless)
+    if not harmless:
+        raise UsageError(f"every scenario of {suite.name} would hurt the server that was given: let it start its own.")
+    if left_out:
+        console.print(f"left out, since nobody's own server is hurt: {left_out}", soft_wrap=True)
+    return replace(suite, scenarios=harmless)
 
 
 def _at_least_unproven(code: ExitCode, finished: bool) -> ExitCode:

@@ -11,26 +11,19 @@ import gevent.monkey
 
 gevent.monkey.patch_all()
 
-import gc  # noqa: E402 - nothing may be imported before the patch
 import json  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import gevent  # noqa: E402
 import psutil  # noqa: E402
-from locust import task  # noqa: E402
-from locust.env import Environment  # noqa: E402
 
+from benchmarks.cost.slices import slice_of  # noqa: E402
 from flashbench.evidence.records import TRY_STRUCT  # noqa: E402
-from flashbench.load.briefing import Briefing, clock_name, new_nonce  # noqa: E402
-from flashbench.load.buyer import Buyer  # noqa: E402
 from flashbench.load.worker import LoadWorker, OpenTry  # noqa: E402
 from flashbench.target.protocol import Answer  # noqa: E402
-
-BUYERS = 32
 
 
 class Unrecorded(LoadWorker):
@@ -38,49 +31,6 @@ class Unrecorded(LoadWorker):
 
     def keep(self, entry: OpenTry, answer: Answer, returned_ns: int | None) -> None:
         self._open.discard(entry)
-
-
-class ProbeBuyer(Buyer):
-    """Buys again at once."""
-
-    @task
-    def buy(self) -> None:
-        self.purchase(self.turn())
-
-
-def slice_of(kind: type[LoadWorker], host: str, folder: Path, label: int, seconds: float) -> tuple[int, float]:
-    """Purchases and CPU seconds of this process in one slice."""
-    briefing = Briefing(
-        trial="probe",
-        nonce=new_nonce(),
-        folder=str(folder),
-        clock=clock_name(),
-        sale_id=f"probe-{label}",
-        skus=["sku-1"],
-        quantity=1,
-        seed=label,
-        attempts=0,
-        think_ms=0.0,
-        twin_share=0.0,
-        read_share=0.0,
-        arrivals_per_s=1.0,
-    )
-    ProbeBuyer.host = host
-    environment = Environment(user_classes=[ProbeBuyer])
-    environment.create_local_runner()
-    Buyer.load = worker = kind(briefing, label, folder, lambda: None)
-    buyers = [ProbeBuyer(environment) for _ in range(BUYERS)]
-    worker.release(time.monotonic_ns())
-    gc.collect()
-    before_s = time.process_time()
-    running = [gevent.spawn(buyer.run) for buyer in buyers]
-    gevent.sleep(seconds)
-    done, spent_s = environment.stats.total.num_requests, time.process_time() - before_s
-    worker.close()
-    gevent.joinall(running, timeout=10)
-    if environment.stats.total.num_failures or not done:
-        raise RuntimeError(f"of {done} purchases {environment.stats.total.num_failures} failed: nothing was measured")
-    return done, spent_s
 
 
 def main(host: str, folder: Path, pairs: int, seconds: float) -> None:

@@ -13,6 +13,8 @@ _LIMIT_S = 0.1
 class RedisHang(Fault):
     """Commands sent meanwhile wait in its sockets, and are executed when it goes on, however late that is."""
 
+    hurts = "redis"
+
     def inject(self) -> None:
         self.scene.order("redis", Order.HANG)
 

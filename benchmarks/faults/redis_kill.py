@@ -13,6 +13,8 @@ _LIMIT_S = 0.1
 class RedisKill(Fault):
     """Whatever Redis knew is gone: counters, holds, locks, tokens, cached products, scripts."""
 
+    hurts = "redis"
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._life_before = ""

@@ -66,9 +66,13 @@ def compare(
     *,
     minimum: float = WORSE_THAN,
     force: bool = False,
+    one_job: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Comparison:
-    """Compare two runs' folders. UsageError if either is no run, or they did different work and it isn't forced."""
+    """Compare two runs' folders. UsageError if either is no run, or they did different work and it isn't forced.
+
+    ``one_job``: they took turns on one machine, whatever its disk was measured at before.
+    """
     for folder in (base, new):
         if not folder.is_dir():
             raise UsageError(f"there is no folder {str(folder)!r}.")
@@ -87,6 +91,10 @@ def compare(
         minimum=minimum,
         code=tuple(under_test(before.fingerprint.get("work", {}), after.fingerprint.get("work", {}))),
         work=tuple(work),
-        machine=tuple(machine_differences(before.fingerprint.get("machine", {}), after.fingerprint.get("machine", {}))),
+        machine=() if one_job else tuple(_machines(before, after)),
         rows=tuple(rows(before, after, minimum)),
     )
+
+
+def _machines(before: Summary, after: Summary) -> list[str]:
+    return machine_differences(before.fingerprint.get("machine", {}), after.fingerprint.get("machine", {}))

@@ -1,0 +1,40 @@
+"""Runs commands as a reader of the documentation would, who has no time: with suites that are quick."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from flashbench.catalogue import ROOT
+
+TINY = """
+strategies = ["row_lock"]
+controls = ["naive"]
+
+[[scenarios]]
+name = "flash_sale"
+users = 60
+run_time_s = 1
+stock = 40
+think_ms = 100
+twin_share = 0.2
+"""
+
+
+def run(command: str, place: Path) -> subprocess.CompletedProcess[str]:
+    """The command with this interpreter's own tools; paths of the checkout are taken from the checkout."""
+    words = shlex.split(command)
+    tool = Path(words[0]).name
+    modules = {"flashbench": ["-m", "benchmarks"], "locust": ["-m", "locust"]}
+    arguments = [str(ROOT / word) if (ROOT / word.partition(":")[0]).exists() else word for word in words[1:]]
+    return subprocess.run(
+        [sys.executable, *modules[tool], *arguments],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )

@@ -1,0 +1,86 @@
+"""The pages of docs/ are followed as they stand, but for the size of the suites. If this fails, they are not true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flashbench.catalogue import ROOT
+from flashbench.load.options import HELP
+from tests.end_to_end.reader import TINY, run
+
+DOCS = ROOT / "docs"
+STRATEGY = (DOCS / "your-own-strategy.md").read_text()
+COMMANDS = {
+    path.name: [
+        line for text in re.findall(r"```sh\n(.*?)```", path.read_text(), re.DOTALL) for line in text.splitlines()
+    ]
+    for path in sorted(DOCS.glob("*.md"))
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reader works: with the files that the page says to save, and a suite that is quick to run."""
+    folder = tmp_path_factory.mktemp("reader")
+    saved = re.findall(r"[Ss]ave this as\s`(\w+\.py)`.*?```python\n(.*?)```", STRATEGY, re.DOTALL)
+    assert [name for name, _ in saved] == ["optimistic.py", "guarded.py"]
+    for name, text in saved:
+        (folder / name).write_text(text)
+    (folder / "tiny.toml").write_text(TINY)
+    return folder
+
+
+def command(pattern: str) -> str:
+    """The one command of the page about strategies that matches, on the quick suite."""
+    found: str
+    (found,) = (each for each in COMMANDS["your-own-strategy.md"] if re.search(pattern, each))
+    return re.sub(r"run (smoke|quick)", "run tiny.toml", found).replace("-t 5s", "-t 2s")
+
+
+def test_the_first_attempt_fails_as_the_page_says(place: Path) -> None:
+    done = run(command(r"smoke .*optimistic"), place)
+
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert re.search(r"I4 \d+ keys? ha", done.stdout), done.stdout
+    assert not re.search(r"optimistic.*FAIL.*I1\b", done.stdout), "the page says that it never sells a unit twice"
+
+
+def test_the_second_attempt_passes_beside_a_reference_strategy(place: Path) -> None:
+    assert command(r"smoke .*guarded").replace("tiny.toml", "smoke") in COMMANDS["your-own-strategy.md"]
+    done = run(command(r"quick .*guarded"), place)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"guarded +pass +PASS", done.stdout)
+    assert re.search(r"redis_lua +pass +PASS", done.stdout)
+
+
+def test_locust_takes_a_strategy_of_ones_own(place: Path) -> None:
+    done = run(command(r"locust .*guarded"), place)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("page", "line"), [(page, line) for page, lines in COMMANDS.items() for line in lines], ids=lambda each: each[:60]
+)
+def test_every_command_of_the_pages_has_the_options_that_it_uses(page: str, line: str) -> None:
+    """What needs several machines, two results or containers is not run, but must at least be understood."""
+    program, *words = shlex.split(line)
+    if program == "docker":
+        assert words[:2] == ["compose", "up"]
+        assert words[-1].partition("=")[0] in (ROOT / "docker-compose.yml").read_text()
+        return
+    if Path(program).name == "locust":
+        asked = ["-m", "locust", "-f", str(ROOT / words[words.index("-f") + 1]), "--help"]
+    else:
+        asked = ["-m", "benchmarks", words[0], "--help"]
+    shown = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True).stdout
+    shown += " ".join(f"--{name.replace('_', '-')}" for name in HELP)  # Locust's help does not load the locustfile
+    for word in words:
+        if word.startswith("--"):
+            assert re.search(rf"{word}\b", shown), f"{page}: {line}"
