@@ -115,9 +115,9 @@ def _watch_all(builder: BundleBuilder, strategy: str, *, away: bool) -> None:
         watch(builder, "postgres", "", "wal_bytes", {at_s: 1000 * tick})
         watch(builder, "postgres", "", "waiting_for_a_lock", {at_s: tick % 3})
         watch(builder, "process", "app worker 1", "cpu_s", {at_s: 0.02 * tick})
-        watch(builder, "stock", "sku-1", "postgres_remaining", {at_s: 1000 - 4 * tick})
+        watch(builder, "postgres", "sku-1", "remaining", {at_s: 1000 - 4 * tick})
         for worker in ("worker 1", "worker 2"):
             opened = gone and strategy != "row_lock"
             watch(builder, "app", worker, "breaker_state", {at_s: 2 if opened else 0})
         if strategy != "row_lock" and not gone:
-            watch(builder, "stock", "sku-1", "redis_remaining", {at_s: 1000 - 4 * tick})
+            watch(builder, "redis", "sku-1", "remaining", {at_s: 1000 - 4 * tick})

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.cost.lost import Lost
 from flashbench.services.unprivileged import dies_with_parent
 
 MOST_LOST = 0.05
@@ -17,11 +18,11 @@ MOST_LOST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class RecordingCost:
-    """``lost``: the share of throughput lost, a pair each. Memory is what the process grew by, disk what it wrote."""
+    """``lost``: the share of throughput lost. Memory is what the process grew by, disk what it wrote."""
 
     recorded_per_s: float
     unrecorded_per_s: float
-    lost: tuple[float, ...]
+    lost: Lost
     recorded_cpu_us: float
     unrecorded_cpu_us: float
     tries: int
@@ -29,12 +30,8 @@ class RecordingCost:
     written_bytes_per_million: float
 
     @property
-    def median_lost(self) -> float:
-        return statistics.median(self.lost)
-
-    @property
     def met(self) -> bool:
-        return self.median_lost <= MOST_LOST
+        return self.lost.median <= MOST_LOST
 
 
 def measure_recording(pairs: int, seconds: float, progress: Callable[[str], None]) -> RecordingCost:
@@ -63,7 +60,7 @@ def measure_recording(pairs: int, seconds: float, progress: Callable[[str], None
     return RecordingCost(
         recorded_per_s=statistics.median(half["recorded"] for half in halves),
         unrecorded_per_s=statistics.median(half["unrecorded"] for half in halves),
-        lost=tuple(1 - half["recorded"] / half["unrecorded"] for half in halves),
+        lost=Lost.of([half["recorded"] for half in halves], [half["unrecorded"] for half in halves]),
         recorded_cpu_us=statistics.median(half["recorded_cpu_us"] for half in halves),
         unrecorded_cpu_us=statistics.median(half["unrecorded_cpu_us"] for half in halves),
         tries=totals["tries"],

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.companions import telemetry_plan
+from benchmarks.cost.lost import Lost
 from benchmarks.locust_process import secrets_of
 from flashbench.evidence.documents import SaleItem, SaleSpec
 from flashbench.services import Stack, StackInfo, StackRequest
@@ -33,16 +34,12 @@ class TelemetryCost:
     what: str
     awake_per_s: float
     asleep_per_s: float
-    lost: tuple[float, ...]
+    lost: Lost
     cores: float
 
     @property
-    def median_lost(self) -> float:
-        return statistics.median(self.lost)
-
-    @property
     def met(self) -> bool:
-        return self.median_lost <= MOST_LOST
+        return self.lost.median <= MOST_LOST
 
 
 def measure_telemetry(pairs: int, seconds: float, progress: Callable[[str], None]) -> list[TelemetryCost]:
@@ -91,7 +88,7 @@ def _measure(
         what=what,
         awake_per_s=statistics.median(half["awake"] for half in found),
         asleep_per_s=statistics.median(half["asleep"] for half in found),
-        lost=tuple(1 - half["awake"] / half["asleep"] for half in found),
+        lost=Lost.of([half["awake"] for half in found], [half["asleep"] for half in found]),
         cores=spent_s / ((pairs + 1) * seconds),  # the warm-up was watched too
     )
 

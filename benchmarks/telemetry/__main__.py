@@ -15,13 +15,14 @@ from typing import IO
 from benchmarks.accompany import Opened, Trial
 from benchmarks.telemetry.app import App
 from benchmarks.telemetry.plan import Plan
-from benchmarks.telemetry.postgres import Postgres, PostgresStock
+from benchmarks.telemetry.postgres import Postgres
 from benchmarks.telemetry.processes import Processes
-from benchmarks.telemetry.redis import Redis, RedisStock
+from benchmarks.telemetry.redis import Redis
 from benchmarks.telemetry.source import Reading, Source
 
 TICK_NS = 100_000_000
 FILE = "telemetry.ndjson"
+NICE = 10  # who only watches, waits
 MOST_SKUS = 10  # whose stock is followed: the hottest
 
 
@@ -29,16 +30,12 @@ def sources(opened: Opened, plan: Plan) -> list[Source]:
     """Everything there is to be read."""
     database_url, redis_url = os.environ["FLASHBENCH_DATABASE_URL"], os.environ["FLASHBENCH_REDIS_URL"]
     processes = {**plan.processes, "load": os.getppid(), "telemetry": os.getpid()}
-    found: list[Source] = [
+    return [
         Processes(processes, apart=plan.apart, replaced=plan.replaced),
-        Postgres(database_url),
-        Redis(redis_url),
+        Postgres(database_url, opened.sale_id),
+        Redis(redis_url, opened.sale_id, opened.skus[:MOST_SKUS], opened.counter),
         App(plan.gauges),
-        PostgresStock(database_url, opened.sale_id),
     ]
-    if opened.counter is not None:
-        found.append(RedisStock(redis_url, opened.sale_id, opened.skus[:MOST_SKUS], opened.counter))
-    return found
 
 
 def sample(all_sources: Sequence[Source], file: IO[str]) -> None:
@@ -51,12 +48,15 @@ def sample(all_sources: Sequence[Source], file: IO[str]) -> None:
 
 def _lines(at_ns: int, name: str, readings: Sequence[Reading]) -> Iterator[str]:
     for subject, metric, value in readings:
-        row = {"at_ns": at_ns, "source": name, "subject": subject, "metric": metric, "value": value}
-        yield json.dumps(row) + "\n"
+        yield (
+            f'{{"at_ns":{at_ns},"source":"{name}","subject":{json.dumps(subject)},'
+            f'"metric":"{metric}","value":{value}}}\n'
+        )
 
 
 def main(words: list[str]) -> int:
     """Accompany one trial."""
+    os.nice(NICE)
     trial = Trial()
     all_sources = sources(trial.opened, Plan.model_validate_json(words[0]))
     with (trial.opened.folder / FILE).open("a") as file:

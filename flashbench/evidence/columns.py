@@ -50,7 +50,7 @@ LEDGER_SCHEMA = pa.schema(
 TELEMETRY_SCHEMA = pa.schema(
     [
         ("at_ns", pa.int64()),  # CLOCK_MONOTONIC
-        ("source", pa.string()),  # process, postgres, redis, app or stock
+        ("source", pa.string()),  # process, postgres, redis or app
         ("subject", pa.string()),  # which of them: "app worker 123", "sku-1"; empty if there is but one
         ("metric", pa.string()),
         ("value", pa.float64()),

@@ -54,8 +54,8 @@ def vitals(bundle: Bundle, began_ns: int) -> Vitals | None:
             Line(part["at_s"].to_numpy(), part["value"].to_numpy())
             for _, part in _of(frame, "app", "breaker_state").groupby("subject", sort=True)
         ),
-        postgres_stock=_summed(_of(frame, "stock", "postgres_remaining")),
-        redis_stock=_summed(_of(frame, "stock", "redis_remaining", "redis_held")),
+        postgres_stock=_summed(_of(frame, "postgres", "remaining")),
+        redis_stock=_summed(_of(frame, "redis", "remaining", "held")),
         redis_away=_away(_line(frame, "redis", "up")),
         statements_per_s=_rate(statements),
         lock_waits=_line(frame, "postgres", "waiting_for_a_lock"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flashbench.catalogue import ROOT
+from flashbench.load import options
 from flashbench.services import Stack, StackRequest
 from tests.end_to_end.reader import TINY, run
 
@@ -77,6 +78,14 @@ def test_every_subcommand_of_the_table_exists() -> None:
     assert named
     for name in named:
         assert re.search(rf"\b{name}\b", shown)
+
+
+def test_every_argument_is_in_the_table_with_its_default() -> None:
+    defaults = options.defaults()
+    wanted = [
+        f"| `--{name.replace('_', '-')}` | {options.HELP[name]} | {default} |" for name, default in defaults.items()
+    ]
+    assert [line for line in README.splitlines() if line.startswith("| `--")] == wanted
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

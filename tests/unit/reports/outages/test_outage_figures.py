@@ -90,8 +90,8 @@ def test_detection_waits_for_the_last_worker_and_is_unknown_if_one_never_opened(
 def test_telemetry_tells_when_redis_was_away_and_what_was_left(tmp_path: Path) -> None:
     builder = long_sale(tmp_path / "t")
     watch(builder, "redis", "", "up", {1.0: 1, 1.1: 0, 1.2: 0, 1.3: 1, 4.0: 0})
-    watch(builder, "stock", "sku-1", "redis_remaining", {1.0: 90, 2.0: 80})
-    watch(builder, "stock", "sku-1", "redis_held", {1.0: 3, 2.0: 4})
+    watch(builder, "redis", "sku-1", "remaining", {1.0: 90, 2.0: 80})
+    watch(builder, "redis", "sku-1", "held", {1.0: 3, 2.0: 4})
     watch(builder, "postgres", "", "statements", {0.0: 100, 1.0: 600, 2.0: 700})
     watch(builder, "process", "redis", "cpu_s", {0.0: 1, 2.0: 1.5})
 
