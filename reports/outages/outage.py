@@ -31,7 +31,8 @@ class OutageFigures:
     ``first_answer_s``: from injection to the first decision on a purchase sent after it. ``floor_per_s``: the least
     goodput of any second that began during the outage. ``slowest_ms``: of the purchases that arrived during it.
     ``errors``: tries that ended so from the injection on. ``recovered_s``: from the heal, by the rule of ``recovery``;
-    ``why_not`` says why there is none. ``peak_statements_per_s``: of Postgres, over a second.
+    ``why_not`` says why there is none. ``counter_back_s``: from the heal until the strategy's counter was seen in
+    Redis again. ``peak_statements_per_s``: of Postgres, over a second.
     """
 
     spans: tuple[Span, ...]
@@ -45,6 +46,7 @@ class OutageFigures:
     errors: dict[Outcome, int]
     recovered_s: float | None
     why_not: str
+    counter_back_s: float | None
     peak_statements_per_s: float | None
 
 
@@ -79,6 +81,7 @@ def outage(met: tuple[Span, ...], course: Course, vitals: Vitals | None, normal:
         errors={outcome: int((moments >= from_s).sum()) for outcome, moments in course.errors_s.items()},
         recovered_s=recovered_s,
         why_not=why_not,
+        counter_back_s=_counter_back_s(vitals, to_s),
         peak_statements_per_s=float(statements.values.max()) if statements is not None else None,
     )
 
@@ -109,6 +112,13 @@ def _detected_s(vitals: Vitals | None, from_s: float, to_s: float) -> float | No
             return None
         opened.append(float(seen[0]))
     return max(opened) - from_s
+
+
+def _counter_back_s(vitals: Vitals | None, healed_s: float) -> float | None:
+    if vitals is None or vitals.redis_stock is None:
+        return None
+    seen = vitals.redis_stock.at_s[vitals.redis_stock.at_s >= healed_s]
+    return float(seen[0] - healed_s) if len(seen) else None
 
 
 def _slowest_ms(course: Course, from_s: float, to_s: float) -> float | None:

@@ -48,8 +48,8 @@ def outage(summary: Summary, case: str) -> Table:
     """What a case's faults did to each strategy."""
     return Table(
         headings=(
-            *("strategy", "verdict", "availability", "worst second", "slowest, ms", "first answer, ms"),
-            *("detected, s", "failed tries", "unknown", "recovered, s", "peak stmts/s"),
+            *("strategy", "verdict", "availability", "worst second", "floor/s", "slowest, ms", "first answer, ms"),
+            *("detected, s", "failed, unknown", "recovered, s", "counter back, s", "peak stmts/s"),
         ),
         rows=tuple(_met(summary, row) for row in summary.outage_rows(case)),
         texts=2,
@@ -169,14 +169,16 @@ def _met(summary: Summary, row: Outage) -> tuple[str, ...]:
         _passed(summary, row.strategy, row.case),
         share(row.estimate(lambda met: met.availability)),
         share(row.estimate(lambda met: met.worst_second)),
+        estimate(row.estimate(lambda met: met.floor_per_s), 0),
         estimate(row.estimate(lambda met: met.slowest_ms), 0),
         estimate(first_answer, 0),
         estimate(row.estimate(lambda met: met.detected_s), 1),
-        *(
+        ", ".join(
             f"{sum(each.outage.errors[outcome] for each in row.trials if each.outage is not None):,}"
             for outcome in (Outcome.FAILED, Outcome.UNKNOWN)
         ),
         estimate(row.estimate(lambda met: met.recovered_s), 1),
+        estimate(row.estimate(lambda met: met.counter_back_s), 1),
         estimate(row.estimate(lambda met: met.peak_statements_per_s), 0),
     )
 

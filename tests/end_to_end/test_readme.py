@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from flashbench.catalogue import ROOT
@@ -50,6 +51,8 @@ def test_the_locust_command_sells_exactly_what_there_is(place: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "100 initial = 100 sold + 0 remaining" in done.stdout
+    (trial,) = (place / "results").glob("flash_sale-row_lock-*")
+    assert pq.read_metadata(trial / "ledger.parquet").num_rows == 100
     assert done.stdout.rstrip().splitlines()[-1].startswith("PASS  row_lock")
 
 

@@ -30,7 +30,7 @@ def test_an_outage_is_shown_as_a_table_and_a_timeline(tmp_path: Path) -> None:
     assert "Measured where a flush to disk took 1,200 µs" in page
     assert "Many buyers." in page
     assert {path.name for path in paths.plots} >= {"timeline-sustained-redis_kill.svg", "course-sustained.png"}
-    assert "| redis_lua | 2/2 PASS | 100 % | 100 % | 3 | " in paths.markdown.read_text()
+    assert "| redis_lua | 2/2 PASS | 100 % | 100 % | 40 | 3 | " in paths.markdown.read_text()
 
 
 def test_figures_of_an_outage_are_apart_from_those_without(tmp_path: Path) -> None:
@@ -48,6 +48,8 @@ def test_figures_of_an_outage_are_apart_from_those_without(tmp_path: Path) -> No
     assert row_lock.detected_s is None
     assert redis_lua.detected_s == pytest.approx(0, abs=1e-6)
     assert redis_lua.recovered_s == 0
+    assert redis_lua.counter_back_s == pytest.approx(0, abs=1e-6)
+    assert row_lock.counter_back_s is None
     assert redis_lua.errors == {Outcome.FAILED: 0, Outcome.UNKNOWN: 0}
     assert redis_lua.peak_statements_per_s == pytest.approx(500)
     document = json.loads((write_report(tmp_path / "suite").json).read_text())
