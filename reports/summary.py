@@ -165,7 +165,7 @@ def _outages(trials: list[ReportedTrial]) -> tuple[Outage, ...]:
     for each in _own(trials):
         if each.spans:
             rows.setdefault((each.case, each.strategy), []).append(each)
-        else:
+        elif not each.unplanned:
             quiet.setdefault((each.load, each.strategy), []).append(each)
     found = []
     for case, strategy in _in_order(rows):

@@ -16,7 +16,7 @@ from reports.latency.cache import CacheFigures, cache_figures
 from reports.latency.percentiles import SHOWN, Values, curve, percentile
 from reports.latency.statistics import Estimate
 from reports.outages.course import Course, course
-from reports.outages.outage import OutageFigures, Span, spans
+from reports.outages.outage import OutageFigures, Span, spans, unplanned
 from reports.outages.vitals import Vitals, vitals
 
 
@@ -73,6 +73,11 @@ class TrialFigures:
     vitals: Vitals | None
     spans: tuple[Span, ...]
     outage: OutageFigures | None = None
+
+    @property
+    def unplanned(self) -> tuple[tuple[float, float], ...]:
+        """When Redis was away, from second to second, though no planned fault was on."""
+        return unplanned(self.spans, self.vitals)
 
 
 def figures(bundle: Bundle) -> TrialFigures:

@@ -62,6 +62,17 @@ def spans(bundle: Bundle, began_ns: int, ended_s: float) -> tuple[Span, ...]:
     return tuple(sorted(found.values(), key=lambda span: span.from_s))
 
 
+def unplanned(met: tuple[Span, ...], vitals: Vitals | None) -> tuple[tuple[float, float], ...]:
+    """Spans in which Redis did not answer though no planned fault was on, in seconds since the release."""
+    away = vitals.redis_away if vitals is not None else ()
+    return tuple(span for span in away if span[1] > 0 and not any(_overlap(span, fault) for fault in met))
+
+
+def _overlap(span: tuple[float, float], fault: Span) -> bool:
+    slack_s = 0.5  # telemetry looks ten times a second, and waits for an answer
+    return span[0] < fault.to_s + slack_s and span[1] > fault.from_s - slack_s
+
+
 def outage(met: tuple[Span, ...], course: Course, vitals: Vitals | None, normal: Normal | None) -> OutageFigures:
     """The figures; ``met`` is not empty, ``normal`` is what fault-free trials of the strategy are like."""
     from_s, to_s = met[0].from_s, max(span.to_s for span in met)

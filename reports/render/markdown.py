@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.render.tables import Table, comparison, outage, outage_remarks
+from reports.render.tables import Table, comparison, outage, outage_remarks, unplanned_remarks
 from reports.render.words import MEANING
 from reports.summary import Summary, headline
 
@@ -22,6 +22,7 @@ def markdown(summary: Summary) -> str:
         lines.append("")
     for case in summary.cases:
         lines += [f"**{cell(case)}**", "", *_table(comparison(summary, case)), ""]
+    lines += [f"- {cell(remark)}" for remark in unplanned_remarks(summary)]
     if summary.cases:
         lines += ["Latency from the intended start to the answer, retries included.", ""]
     for case in summary.outage_cases:

@@ -34,6 +34,7 @@ def page(summary: Summary, gallery: Gallery) -> str:
         rests_on=_tiers(summary),
         tint=lambda strategy: colour(place[strategy]),
         comparisons=[(case, tables.comparison(summary, case)) for case in summary.cases],
+        unplanned=tables.unplanned_remarks(summary),
         outages=[
             (case, tables.outage(summary, case), tables.outage_remarks(summary, case), picture)
             for case, picture in zip(summary.outage_cases, _drawn(gallery.outages), strict=True)

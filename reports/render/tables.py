@@ -44,6 +44,16 @@ def comparison(summary: Summary, case: str) -> Table:
     )
 
 
+def unplanned_remarks(summary: Summary) -> list[str]:
+    """Trials in which Redis went away though nobody had planned it: their figures are not of an undisturbed sale."""
+    return [
+        f"In {each.verdict.trial}, Redis did not answer from {from_s:.1f} s to {to_s:.1f} s, which nobody had planned."
+        for each in summary.trials
+        if each.figures is not None
+        for from_s, to_s in each.figures.unplanned
+    ]
+
+
 def outage(summary: Summary, case: str) -> Table:
     """What a case's faults did to each strategy."""
     return Table(

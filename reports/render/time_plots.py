@@ -12,7 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from flashbench.vocabulary import Outcome
 from reports.latency.figures import TrialFigures
 from reports.outages.course import BIN_S, Floats
-from reports.outages.outage import Span
 from reports.outages.vitals import OPEN, Line
 from reports.render.drawing import Picture, canvas, finished
 from reports.render.latency_plots import latency_axis
@@ -122,24 +121,13 @@ def _shade(axes: Axes, trials: Sequence[TrialFigures], *, labelled: bool) -> Non
             middle = (span.from_s + span.to_s) / 2
             axes.annotate(span.fault, (middle, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", size=8)
     for trial in trials:
-        for from_s, to_s in unplanned(trial):
+        for from_s, to_s in trial.unplanned:
             axes.axvspan(from_s, to_s, color=_UNPLANNED, alpha=0.2, lw=0, hatch="//")
             if labelled:
                 place = ((from_s + to_s) / 2, 1)
                 axes.annotate(
                     "Redis away, unplanned", place, xycoords=("data", "axes fraction"), ha="center", va="bottom", size=8
                 )
-
-
-def unplanned(trial: TrialFigures) -> list[tuple[float, float]]:
-    """Spans in which Redis did not answer though no planned fault was on."""
-    away = trial.vitals.redis_away if trial.vitals is not None else ()
-    return [span for span in away if span[1] > 0 and not any(_overlap(span, fault) for fault in trial.spans)]
-
-
-def _overlap(span: tuple[float, float], fault: Span) -> bool:
-    slack_s = 0.5  # telemetry looks ten times a second, and waits for an answer
-    return span[0] < fault.to_s + slack_s and span[1] > fault.from_s - slack_s
 
 
 def _goodput(axes: Axes, trials: Sequence[TrialFigures], look: _Look) -> bool:

@@ -10,7 +10,6 @@ import pytest
 
 from flashbench.evidence.manifest import entry_of, evidence_files
 from flashbench.vocabulary import Outcome, Verdict
-from reports.render.time_plots import unplanned
 from reports.report import write_report
 from reports.summary import summarize
 from tests.outages import long_sale, outage_suite, watch
@@ -113,13 +112,16 @@ def test_an_outage_that_nobody_planned_is_seen_and_a_planned_one_is_not_told_twi
     summary = summarize(builder.build())
     figures = summary.trials[0].figures
     assert figures is not None
-    assert unplanned(figures) == [pytest.approx((2.0, 4.0))]
-    assert "Redis away, unplanned" in write_report(builder.folder).html.read_text()
+    (away,) = figures.unplanned
+    assert away == pytest.approx((2.0, 4.0))
+    page = write_report(builder.folder).html.read_text()
+    assert "Redis away, unplanned" in page
+    assert "Redis did not answer from 2.0 s to 4.0 s, which nobody had planned" in page
 
     (planned,) = [
         row.trials[0] for row in summarize(outage_suite(tmp_path / "suite")).outages if row.strategy == "redis_lua"
     ]
-    assert unplanned(planned) == []
+    assert planned.unplanned == ()
 
 
 def test_a_report_is_no_evidence(tmp_path: Path) -> None:
