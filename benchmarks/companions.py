@@ -10,9 +10,12 @@ from benchmarks.telemetry.plan import Plan
 from flashbench.services import StackInfo
 
 
-def companions(run: PlannedRun, stack: StackInfo) -> dict[str, list[str]]:
-    """Commands by name: telemetry always, faults where the scenario plans any."""
-    found = {"telemetry": [sys.executable, "-m", "benchmarks.telemetry", telemetry_plan(stack).model_dump_json()]}
+def companions(run: PlannedRun, stack: StackInfo, *, alone: bool) -> dict[str, list[str]]:
+    """Commands by name: telemetry unless other trials run meanwhile, faults where the scenario plans any."""
+    found = {}
+    if alone:
+        plan = telemetry_plan(stack).model_dump_json()
+        found["telemetry"] = [sys.executable, "-m", "benchmarks.telemetry", plan]
     if run.scenario.faults:
         planned = json.dumps([each.model_dump() for each in run.scenario.faults])
         found["faults"] = [sys.executable, "-m", "benchmarks.faults", planned]

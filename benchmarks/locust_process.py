@@ -17,7 +17,6 @@ from flashbench.services import StackInfo
 from flashbench.services.unprivileged import dies_with_parent
 
 JUDGE_LIMIT_S = 240.0  # for everything but the load: start, drain, rest, sealing, judging
-POLL_S = 0.2
 
 
 class LocustProcess:
@@ -36,7 +35,7 @@ class LocustProcess:
                 preexec_fn=dies_with_parent(),
             )
 
-    def ended(self, wait_s: float = POLL_S) -> bool:
+    def ended(self, wait_s: float) -> bool:
         """Wait a moment; True once the process has ended."""
         try:
             self._process.wait(wait_s)

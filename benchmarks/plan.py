@@ -47,12 +47,13 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
     The suite's controls always run. A control that was chosen by name is expected to be caught, like the suite's own.
     """
     runs: list[PlannedRun] = []
-    for repetition in range(max(repeats, *(scenario.seeds or suite.seeds for scenario in suite.scenarios))):
+    most = max(max(_times(suite, scenario, control) for control in (False, True)) for scenario in suite.scenarios)
+    for repetition in range(max(repeats, most)):
         block = [
             (each, scenario)
             for scenario in suite.scenarios
             for each in _contenders(suite, scenario, chosen)
-            if repetition < (scenario.seeds or suite.seeds)
+            if repetition < _times(suite, scenario, each.control)
             or (repetition < repeats and not scenario.faults and not each.control)
         ]
         random.Random(f"{seed}:{repetition}").shuffle(block)
@@ -61,6 +62,11 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
             name = f"{len(runs) + 1:03d}-{_as_folder(scenario.label)}-{_as_folder(each.name)}-s{trial_seed}"
             runs.append(PlannedRun(name, each, scenario, trial_seed))
     return tuple(runs)
+
+
+def _times(suite: Suite, scenario: Scenario, control: bool) -> int:
+    """How often a strategy, or a control, meets a scenario."""
+    return scenario.seeds or (control and suite.control_seeds) or suite.seeds
 
 
 def _contenders(suite: Suite, scenario: Scenario, chosen: Sequence[Contender]) -> list[Contender]:

@@ -6,6 +6,7 @@ import hashlib
 import random
 import subprocess
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from flashbench.services.machine import fingerprint
 from flashbench.target.http import HttpTarget
 
 SUITE_FILE = "suite.json"
+POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,10 @@ def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
     False if it was interrupted; what was run until then is judged all the same.
     """
     with ExitStack() as stacks:
-        sides = [_Side(request, stacks.enter_context(_stack(request, progress)).info) for request in requests]
+        sides = [
+            _Side(request, [stacks.enter_context(_stack(request, progress)).info for _ in range(request.suite.stacks)])
+            for request in requests
+        ]
         for side in sides:
             progress.step("measuring the machine and its stores")
             side.begin()
@@ -109,14 +114,15 @@ def current_revision() -> str:
 
 
 class _Side:
-    """One suite on its stack."""
+    """One suite on its stacks, one for each trial that runs at a time."""
 
-    def __init__(self, request: RunRequest, stack: StackInfo) -> None:
-        self.request, self.stack = request, stack
-        marks = fingerprint(stack)
+    def __init__(self, request: RunRequest, stacks: Sequence[StackInfo]) -> None:
+        self.request, self.stacks = request, stacks
+        marks = fingerprint(stacks[0])
         marks["work"] |= {
             "suite": request.suite.name,
             "cases": _cases(request),
+            "at_once": len(stacks),
             "revision": request.revision,
             "plugins": _plugin_hashes(request.plugins),
         }
@@ -138,37 +144,43 @@ class _Side:
         """Write down that not all of it was run."""
         write_suite(self.request.folder, self.document.model_copy(update={"interrupted": True}))
 
-    def run(self, run: PlannedRun, progress: RunProgress) -> bool:
-        """One trial; False if it was interrupted."""
+    def start(self, run: PlannedRun, stack: StackInfo) -> _RunningTrial:
+        """Start one trial."""
+        alone = len(self.stacks) == 1
         briefing = {
             "trial": run.trial,
             "suite": self.request.suite.name,
             "case": run.scenario.label,
+            "alone": alone,
             "control": run.contender.control,
             "expectation": run.expectation,
             "faults": [each.model_dump() for each in run.scenario.faults],
-            "companions": companions(run, self.stack),
+            "companions": companions(run, stack, alone=alone),
             "fingerprint": self.document.fingerprint,
         }
         log = self.request.folder / "logs" / f"{run.trial}.log"
-        process = LocustProcess(run, self.stack, self.request.folder, log, briefing)
-        deadline = time.monotonic() + process.limit_s
-        interrupted = False
-        try:
-            while time.monotonic() < deadline:
-                try:
-                    if process.ended():
-                        break
-                except KeyboardInterrupt:
-                    if interrupted:
-                        break
-                    interrupted = True
-                    progress.step("interrupted: judging what there is (once more to stop at once)")
-                    process.interrupt()
-        finally:
-            process.kill()
-        progress.done(_outcome(run, self.request.folder / run.trial, log))
-        return not interrupted
+        process = LocustProcess(run, stack, self.request.folder, log, briefing)
+        return _RunningTrial(self, run, process, log, time.monotonic() + process.limit_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _RunningTrial:
+    """A trial's process, and the moment at which it is given up."""
+
+    side: _Side
+    run: PlannedRun
+    process: LocustProcess
+    log: Path
+    deadline_s: float
+
+    def ended(self, wait_s: float) -> bool:
+        """Wait a moment; True once it is over."""
+        return self.process.ended(wait_s) or time.monotonic() > self.deadline_s
+
+    def close(self, progress: RunProgress) -> None:
+        """End it, if it has not ended, and say what came of it."""
+        self.process.kill()
+        progress.done(_outcome(self.run, self.side.request.folder / self.run.trial, self.log))
 
 
 def _stack(request: RunRequest, progress: RunProgress) -> Stack:
@@ -187,18 +199,46 @@ def _run_all(sides: Sequence[_Side], progress: RunProgress) -> bool:
     try:
         progress.step("warming up")
         for side in sides:
-            warm_up(side.stack, _registered_names(side.request, side.stack))
+            for stack in side.stacks:
+                warm_up(stack, _registered_names(side.request, stack))
         progress.begin()
-        turns = _turns(sides)
-        for number, (side, run) in enumerate(turns, start=1):
-            which = f" ({side.request.folder.name})" if len(sides) > 1 else ""
-            what = f"{run.contender.name}, {run.scenario.label}, seed {run.seed}{which}"
-            progress.step(f"trial {number} of {len(turns)}: {what}")
-            if not side.run(run, progress):
-                return False
+        return _work_off(deque(_turns(sides)), len(sides[0].stacks), progress)
     except KeyboardInterrupt:
         return False
-    return True
+
+
+def _work_off(turns: deque[tuple[_Side, PlannedRun]], places: int, progress: RunProgress) -> bool:
+    """Run the trials, as many at a time as there are places; False if it was interrupted."""
+    running: dict[int, _RunningTrial] = {}
+    interrupted, total = False, len(turns)
+    one_suite = len({id(side) for side, _ in turns}) == 1
+
+    def which(side: _Side) -> str:
+        return "" if one_suite else f" ({side.request.folder.name})"
+
+    try:
+        while turns or running:
+            try:
+                for place in set(range(places)) - set(running):
+                    if turns:
+                        side, run = turns.popleft()
+                        what = f"{run.contender.name}, {run.scenario.label}, seed {run.seed}{which(side)}"
+                        progress.step(f"trial {total - len(turns)} of {total}: {what}")
+                        running[place] = side.start(run, side.stacks[place])
+                for place in [place for place, trial in running.items() if trial.ended(POLL_S / len(running))]:
+                    running.pop(place).close(progress)
+            except KeyboardInterrupt:
+                if interrupted:
+                    break
+                interrupted = True
+                turns.clear()
+                progress.step("interrupted: judging what there is (once more to stop at once)")
+                for trial in running.values():
+                    trial.process.interrupt()
+    finally:
+        for trial in running.values():
+            trial.close(progress)
+    return not interrupted
 
 
 def _turns(sides: Sequence[_Side]) -> list[tuple[_Side, PlannedRun]]:

@@ -18,6 +18,8 @@ from flashbench.load import options
 MOST_SEEDS = 1000
 MOST_RUN_TIME_S = 3600
 MOST_USERS = 100_000
+MOST_STACKS = 16
+EXPOSED = "exposed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A suite as its file says. ``seeds`` is how often each strategy meets each scenario."""
+    """A suite as its file says. ``seeds`` is how often a strategy meets each scenario, ``control_seeds`` a control.
+
+    ``stacks`` trials run at the same time, each on a stack of its own: quicker, and without figures.
+    """
 
     name: str
     path: Path
@@ -55,6 +60,8 @@ class Suite:
     controls: tuple[Contender, ...]
     seeds: int
     scenarios: tuple[Scenario, ...]
+    control_seeds: int | None = None
+    stacks: int = 1
 
 
 def find(word: str) -> Path:
@@ -79,7 +86,8 @@ def read(path: Path) -> Suite:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from None
-    file.check_keys(document, ("summary", "strategies", "controls", "seeds", "scenarios"))
+    known = ("summary", "strategies", "controls", "seeds", "control_seeds", "stacks", "scenarios")
+    file.check_keys(document, known)
     tables = document.get("scenarios")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise file.error("scenarios", "needs at least one [[scenarios]] table")
@@ -92,9 +100,11 @@ def read(path: Path) -> Suite:
         path=path,
         summary=file.text(document, "summary", ""),
         strategies=tuple(file.strategy(word) for word in file.words(document, "strategies")),
-        controls=tuple(file.control(word) for word in file.words(document, "controls")),
+        controls=file.controls(document, None),
         seeds=file.whole(document, "seeds", 1, 1, MOST_SEEDS),
         scenarios=scenarios,
+        control_seeds=file.whole(document, "control_seeds", 1, 1, MOST_SEEDS) if "control_seeds" in document else None,
+        stacks=file.whole(document, "stacks", 1, 1, MOST_STACKS),
     )
 
 
@@ -124,7 +134,7 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
         processes=file.whole(table, "processes", 1, 1, 64),
         faults=faults,
         seeds=file.whole(table, "seeds", 1, 1, MOST_SEEDS) if "seeds" in table else None,
-        controls=tuple(file.control(word) for word in file.words(table, "controls")) if "controls" in table else None,
+        controls=file.controls(table, label) if "controls" in table else None,
         parameters=parameters,
     )
 
@@ -190,8 +200,12 @@ class _File:
     def strategy(self, word: str) -> Contender:
         return self._named("strategies", word, strategies())
 
-    def control(self, word: str) -> Contender:
-        return self._named("controls", word, controls())
+    def controls(self, table: Mapping[str, Any], label: str | None) -> tuple[Contender, ...]:
+        """The controls that are named; for ``"exposed"`` all that name the scenario ``label`` as exposing them."""
+        known = controls()
+        if table.get("controls") == EXPOSED and label is not None:
+            return tuple(each for each in known if each.exposed_by == label)
+        return tuple(self._named("controls", word, known) for word in self.words(table, "controls"))
 
     def _named(self, key: str, word: str, known: Iterable[Contender]) -> Contender:
         if ".py" in word:

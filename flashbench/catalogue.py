@@ -25,13 +25,15 @@ class Contender:
     """A way to deduct stock that a trial can be run with.
 
     ``name`` is what the app registers it under, once known; ``plugin`` is ``/absolute/path.py:ClassName`` for what
-    the app has to be told of at start, None for what it ships with; ``breaks`` is the invariant a control breaks.
+    the app has to be told of at start, None for what it ships with; ``breaks`` is the invariant a control breaks, and
+    ``exposed_by`` the scenario of the suite ``controls`` in which that shows.
     """
 
     name: str
     summary: str
     plugin: str | None = None
     breaks: str | None = None
+    exposed_by: str | None = None
 
     @property
     def control(self) -> bool:
@@ -52,7 +54,7 @@ def controls(folder: Path = CONTROLS) -> tuple[Contender, ...]:
     for card in sorted(folder.glob("*/control.toml")):
         facts = tomllib.loads(card.read_text())
         plugin = f"{card.parent / 'strategy.py'}:{facts['class']}"
-        found.append(Contender(card.parent.name, facts["summary"], plugin, facts["breaks"]))
+        found.append(Contender(card.parent.name, facts["summary"], plugin, facts["breaks"], facts["exposed_by"]))
     return tuple(found)
 
 

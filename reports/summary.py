@@ -144,6 +144,8 @@ def _reported(folder: Path, verdict: VerdictDocument) -> ReportedTrial:
         return ReportedTrial(verdict, None, None, str(trouble))
     if verdict.validity is Validity.INVALID:
         return ReportedTrial(verdict, bundle.trial, None, "; ".join(verdict.invalid_reasons))
+    if not bundle.trial.alone:
+        return ReportedTrial(verdict, bundle.trial, None, "other trials ran at the same time")
     if bundle.load_tries.empty:
         return ReportedTrial(verdict, bundle.trial, None, "the load made no recorded try")
     return ReportedTrial(verdict, bundle.trial, figures(bundle))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
+from benchmarks.cost.checks import MOST_GIB as MOST_CHECK_GIB
+from benchmarks.cost.checks import MOST_SECONDS as MOST_CHECK_SECONDS
+from benchmarks.cost.checks import measure_checks
 from benchmarks.cost.recording import MOST_LOST, measure_recording
 from benchmarks.cost.reporting import MOST_GIB, MOST_SECONDS, measure_report
 from benchmarks.cost.telemetry import MOST_LOST as TELEMETRY_LOST
@@ -60,6 +64,30 @@ def report(
         typer.echo(f"{stage.name:<34}{stage.seconds:>7.1f} s   {stage.peak_gib:>5.2f} GiB at most")
     typer.echo(f"{'in all':<34}{cost.seconds:>7.1f} s   {cost.peak_gib:>5.2f} GiB at most")
     typer.echo(f"target: {MOST_SECONDS:.0f} s and {MOST_GIB} GiB for a million tries: {_met(cost.met)}")
+
+
+@app.command()
+def checks(
+    most: Annotated[int, typer.Option(min=1_000, max=50_000_000, help="Attempts in the largest history.")] = 10_000_000,
+) -> None:
+    """The linearizability checkers at three sizes; at most 30 s (C: 60 s) and 3 GiB for ten million attempts."""
+    costs = measure_checks((most // 100, most // 10, most), typer.echo)
+    typer.echo(f"\n{'checker':<12}{'attempts':>12}{'attempts/s':>14}{'µs each':>10}{'to smallest':>13}{'GiB':>7}")
+    for cost in costs:
+        smallest = next(each for each in costs if each.case == cost.case)
+        typer.echo(
+            f"{cost.case:<12}{cost.attempts:>12,}{cost.attempts_per_s:>14,.0f}{cost.us_per_attempt:>10.2f}"
+            f"{cost.us_per_attempt / smallest.us_per_attempt:>12.2f}x{cost.peak_gib:>7.2f}"
+        )
+    largest = [cost for cost in costs if cost.attempts == most]
+    typer.echo(
+        f"target: ten million attempts in {_seconds(MOST_CHECK_SECONDS)} and {MOST_CHECK_GIB:g} GiB: "
+        + _met(all(cost.met for cost in largest))
+    )
+
+
+def _seconds(limits: Mapping[str, float]) -> str:
+    return ", ".join(f"{case} {limit:.0f} s" for case, limit in limits.items())
 
 
 def _met(met: bool) -> str:

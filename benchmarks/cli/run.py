@@ -53,6 +53,11 @@ def run(
     chosen = _sparing(chosen, given, console)
     if baseline is not None and (database_url or redis_url):
         raise UsageError("--baseline needs stacks of its own: leave --database-url and --redis-url away.")
+    if chosen.stacks > 1 and (baseline is not None or given):
+        raise UsageError(
+            f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: it takes neither"
+            " --baseline nor --database-url nor --redis-url."
+        )
     own = [contender(word) for word in strategy or ()]
     repeats = 0
     if baseline is not None and seeds is None:
@@ -140,7 +145,9 @@ def _repeated(suite: Suite, seeds: int | None) -> Suite:
     """With as many seeds for every scenario, if that was asked for."""
     if seeds is None:
         return suite
-    return replace(suite, seeds=seeds, scenarios=tuple(replace(each, seeds=None) for each in suite.scenarios))
+    return replace(
+        suite, seeds=seeds, control_seeds=seeds, scenarios=tuple(replace(each, seeds=None) for each in suite.scenarios)
+    )
 
 
 def _sparing(suite: Suite, given: set[str], console: Console) -> Suite:

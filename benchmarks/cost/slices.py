@@ -37,12 +37,15 @@ def slice_of(
         sale_id=sale_id,
         skus=["sku-1"],
         quantity=1,
+        most_quantity=0,
+        tabs=1,
         seed=label,
         attempts=0,
         think_ms=0.0,
         twin_share=0.0,
         read_share=0.0,
         arrivals_per_s=1.0,
+        target={},
     )
     ProbeBuyer.host = host
     environment = Environment(user_classes=[ProbeBuyer])

@@ -133,6 +133,7 @@ class TrialDocument(Document):
     control: bool = False
     scenario: str
     case: str | None = None  # the suite's name for this scenario with these parameters and faults
+    alone: bool = True  # no other trial ran at the same time, so figures mean something
     parameters: dict[str, Any]
     fault: str | None = None  # the planned faults' names, joined by +
     planned_faults: tuple[PlannedFault, ...] = ()
@@ -198,6 +199,26 @@ class ManifestDocument(Document):
     files: tuple[FileEntry, ...]
 
 
+class StoryEvent(Document):
+    """A try, from when it was sent until it was answered, or an order, when the database says it was made."""
+
+    kind: Literal["try", "order"]
+    from_ms: float | None  # since the load was released
+    to_ms: float | None = None
+    who: str
+    what: str
+    outcome: str | None = None
+
+
+class StoryDocument(Document):
+    """The fewest tries and orders that show a violation, in time order; ``left_out`` are more of the same kind."""
+
+    events: tuple[StoryEvent, ...] = ()
+    left_out: int = 0
+    facts: tuple[str, ...] = ()  # what the stores said
+    purchases: int = 0  # that had been sent when the story was complete; all of the trial's if the end shows it
+
+
 class FindingDocument(Document):
     """What one invariant's check found."""
 
@@ -209,6 +230,7 @@ class FindingDocument(Document):
     tries: tuple[dict[str, Any], ...] = ()  # the offending tries, at most a handful
     rows: tuple[dict[str, Any], ...] = ()  # the offending ledger rows
     offending: int = 0  # how many there are in all
+    story: StoryDocument | None = None
 
 
 class VerdictDocument(Document):
@@ -285,6 +307,9 @@ class CaughtControl(Document):
     breaks: str
     caught: int  # trials in which that invariant was broken
     trials: int
+    at_least: float = 0.0  # of all such trials, with 95 % confidence
+    also: tuple[str, ...] = ()  # other invariants that some trial found broken
+    purchases: int | None = None  # sent until it could be seen; the median of the trials that saw it
 
 
 class SuiteVerdict(Document):

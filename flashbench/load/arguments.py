@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from flashbench import catalogue
 from flashbench.errors import UsageError
 from flashbench.load import options
 from flashbench.load.turns import TURN, run_in_turn
+from flashbench.target.target_file import read_target
 from flashbench.vocabulary import ExitCode
 
 IN_TURN = "strategies_in_turn"  # every --strategy that was given
@@ -44,7 +46,7 @@ def add_arguments(parser: Any, check: Callable[[argparse.Namespace], None] | Non
         elif isinstance(default, int | float):
             keywords |= {"type": type(default), "metavar": "<number>"}
         else:
-            keywords["metavar"] = "<folder>"
+            keywords["metavar"] = "<file>" if name == "target" else "<folder>"
         action = group.add_argument("--" + name.replace("_", "-"), **keywords)
         # What Locust's own add_argument would note; a group's knows nothing of the web UI.
         vars(action).update(
@@ -85,7 +87,9 @@ def check(parsed: argparse.Namespace) -> None:
     options.check_ramp(parsed.num_users, parsed.spawn_rate, parsed.run_time or 0)
     if parsed.master and not parsed.host:
         raise UsageError("a master needs --host: its workers may be elsewhere and can't reach an embedded target.")
-    if parsed.host and not frozen.admin_token:
+    if frozen.target:
+        _check_target(parsed.host, frozen)
+    elif parsed.host and not frozen.admin_token:
         raise UsageError("--host needs the target's admin token: give --admin-token or FLASHBENCH_ADMIN_TOKEN.")
     if parsed.host and frozen.redis_url and not frozen.database_url:
         raise UsageError(
@@ -97,6 +101,21 @@ def check(parsed: argparse.Namespace) -> None:
         if not parsed.headless:
             raise UsageError("the web UI runs one strategy at a time: give one --strategy, or add --headless.")
         raise SystemExit(run_in_turn(chosen, sys.argv[1:]))
+
+
+def _check_target(host: str | None, frozen: options.LoadOptions) -> None:
+    """What a target file needs, and what makes no sense beside it."""
+    target = read_target(Path(frozen.target))
+    if not host:
+        raise UsageError("--target says how a service is spoken to, not where it is: give --host.")
+    if frozen.strategy != options.defaults()["strategy"]:
+        raise UsageError("--strategy chooses among the reference app's; a service of your own has one: leave it out.")
+    if frozen.redis_url:
+        raise UsageError("--redis-url is for the reference app's counters: leave it out beside --target.")
+    if frozen.twin_share and not target.purchase.idempotent:
+        raise UsageError(f"{target.name} is not idempotent, so twins would buy twice: leave --twin-share out.")
+    if target.needs_database and not frozen.database_url:
+        raise UsageError(f"{target.name} is read by SQL: give --database-url.")
 
 
 def _suggestions(default: str) -> _Suggestions:

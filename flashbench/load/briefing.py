@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from flashbench.target.contract import Contract, ReferenceContract
+from flashbench.target.target_file import TargetFile, TemplateContract
+
 MARK = ".open"  # holds the briefing's nonce, so that a worker can tell whether it sees the very same folder
 
 
@@ -21,12 +24,15 @@ class Briefing:
     sale_id: str
     skus: list[str]
     quantity: int
+    most_quantity: int
+    tabs: int
     seed: int
     attempts: int
     think_ms: float
     twin_share: float
     read_share: float
     arrivals_per_s: float  # of one user
+    target: dict[str, Any]  # the target file's content; empty for the reference app's contract
 
     def packed(self) -> dict[str, Any]:
         return asdict(self)
@@ -34,6 +40,13 @@ class Briefing:
     @classmethod
     def unpacked(cls, values: dict[str, Any]) -> Briefing:
         return cls(**values)
+
+    def contract(self) -> Contract:
+        """How the target is spoken to."""
+        if not self.target:
+            return ReferenceContract()
+        target = TargetFile.model_validate(self.target)
+        return TemplateContract(target, {sku: target.sku_of(n, sku) for n, sku in enumerate(self.skus)})
 
     def mark_folder(self) -> None:
         """Leave the nonce in the folder."""

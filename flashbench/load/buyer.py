@@ -12,9 +12,9 @@ from locust.contrib.fasthttp import ResponseContextManager
 from locust.env import Environment
 from locust.exception import StopUser
 
-from flashbench.load.shopping import gap_ns, random_stream, think_ns, user_number
+from flashbench.load.shopping import gap_ns, quantity_asked, random_stream, think_ns, user_number
 from flashbench.load.worker import LoadWorker
-from flashbench.target.contract import Headers, classify_product, classify_purchase, product_path, purchase_request
+from flashbench.target.contract import Headers
 from flashbench.target.protocol import Answer, ProductReading, PurchaseOrder
 from flashbench.trial.retries import pause_before_retry
 from flashbench.vocabulary import Outcome
@@ -73,6 +73,11 @@ class Buyer(FastHttpUser):
         self.stream = random_stream(self._load.briefing.seed, self._load.index, ordinal)
 
     @property
+    def _tabs(self) -> int:
+        """How many purchases a user makes at once."""
+        return self._load.briefing.tabs
+
+    @property
     def read_share(self) -> float:
         """The share of visits that only look."""
         return self._load.briefing.read_share
@@ -119,10 +124,17 @@ class Buyer(FastHttpUser):
         return self._due_ns
 
     def purchase(self, intended_ns: int) -> Outcome:
-        """One attempt: a try, or two at once under one key, and retries with the same key until it is decided."""
+        """One attempt: a try, or two at once under one key, and retries with the same key until it is decided.
+
+        With several tabs, as many attempts at once; the outcome is that of the first.
+        """
+        others = [gevent.spawn(self._carry_out, self._begin(self.number), intended_ns) for _ in range(self._tabs - 1)]
         try:
-            return self._carry_out(self._begin(self.number), intended_ns)
+            outcome = self._carry_out(self._begin(self.number), intended_ns)
+            gevent.joinall(others, raise_error=True)
+            return outcome
         finally:
+            gevent.killall(others, block=False)
             self._free_ns = time.monotonic_ns()
 
     def purchase_by_somebody_new(self, intended_ns: int) -> None:
@@ -133,14 +145,20 @@ class Buyer(FastHttpUser):
         """One look at a product, through the target's cache."""
         load = self._load
         sku = load.popularity.pick(self.stream)
-        path = product_path(load.briefing.sale_id, load.briefing.skus[sku])
+        request = load.contract.product_request(load.briefing.sale_id, load.briefing.skus[sku])
         invoked_ns = time.monotonic_ns()
         reading, returned_ns = ProductReading(0), None
         try:
-            with self.client.get(path, headers=_PLAIN, name="browse", catch_response=True) as response:
+            with self.client.request(
+                request.method,
+                request.path,
+                headers={**request.headers, **_PLAIN},
+                name="browse",
+                catch_response=True,
+            ) as response:
                 returned_ns = _answered(response)
                 if returned_ns is not None:
-                    reading = classify_product(response.status_code, _header(response), response.content)
+                    reading = load.contract.classify_product(response.status_code, _header(response), response.content)
                 if reading.status == 200:
                     response.success()
                 else:
@@ -156,7 +174,8 @@ class Buyer(FastHttpUser):
         sku = load.popularity.pick(self.stream)
         twins = briefing.twin_share > 0 and self.stream.random() < briefing.twin_share
         number, key = load.begin_attempt()
-        order = PurchaseOrder(briefing.sale_id, briefing.skus[sku], briefing.quantity, user, key)
+        quantity = quantity_asked(self.stream, briefing.quantity, briefing.most_quantity)
+        order = PurchaseOrder(briefing.sale_id, briefing.skus[sku], quantity, user, key)
         return _Attempt(number, sku, order, twins)
 
     def _carry_out(self, attempt: _Attempt, intended_ns: int) -> Outcome:
@@ -166,7 +185,8 @@ class Buyer(FastHttpUser):
                 answer, tries = self._twins(number, sku, order, intended_ns), 2
             else:
                 answer, tries = self._try(number, 0, sku, order, intended_ns), 1
-            while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES)) is not None:
+            repeatable = self._load.contract.retries
+            while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES, repeatable=repeatable)) is not None:
                 again_ns = time.monotonic_ns() + int(pause_s * 1e9)
                 gevent.sleep(pause_s)
                 answer = self._try(number, tries, sku, order, again_ns)
@@ -189,11 +209,13 @@ class Buyer(FastHttpUser):
 
     def _try(self, attempt: int, number: int, sku: int, order: PurchaseOrder, intended_ns: int) -> Answer:
         """One request, recorded however it ends."""
-        request = purchase_request(order)
+        contract = self._load.contract
+        request = contract.purchase_request(order)
         answer, returned_ns = Answer(Outcome.UNKNOWN), None
         entry = self._load.sending(attempt, number, sku, order, intended_ns)
         try:
-            with self.client.post(
+            with self.client.request(
+                request.method,
                 request.path,
                 data=request.body.decode(),
                 headers={**request.headers, **_PLAIN},
@@ -202,7 +224,7 @@ class Buyer(FastHttpUser):
             ) as response:
                 returned_ns = _answered(response)
                 if returned_ns is not None:
-                    answer = classify_purchase(response.status_code, _header(response), response.content)
+                    answer = contract.classify_purchase(response.status_code, _header(response), response.content)
                 elif isinstance(response.request_meta["exception"], ConnectionRefusedError):
                     answer = Answer(Outcome.FAILED)  # never sent
                 response.request_meta["name"] = f"buy: {answer.outcome}"

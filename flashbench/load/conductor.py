@@ -33,6 +33,7 @@ from flashbench.load.worker import IN_FLIGHT_LIMIT_S, LoadWorker
 from flashbench.services import Stack
 from flashbench.services.machine import fingerprint
 from flashbench.trial.collect import closing_path
+from flashbench.trial.drain import DrainLimits
 from flashbench.trial.folder import check_writable, make_folder
 from flashbench.trial.life import LoadOutcome, OpenTrial, Surroundings, TrialResult, run_trial
 from flashbench.trial.plan import TrialPlan, sale_of
@@ -95,7 +96,7 @@ class Conductor:
             self._stack = start_stack(chosen, has_web_ui, log.info)
             self._environment.host = self._stack.info.base_url
             self._fingerprint = fingerprint(self._stack.info)
-        take_aim(address(self._environment.host, chosen, self._stack), catalogue.contender(chosen.strategy)).close()
+        take_aim(address(self._environment.host, chosen, self._stack), chosen).close()
         self._environment.process_exit_code = int(ExitCode.PASS if has_web_ui else ExitCode.UNPROVEN)
 
     # A trial
@@ -113,13 +114,14 @@ class Conductor:
         parent = check_writable(chosen.evidence_folder)
         at = address(self._environment.host, chosen, self._stack)
         self._environment.host = at.base_url
-        self._run.aim = take_aim(at, contender)
+        self._run.aim = take_aim(at, chosen)
         size = {"users": users, "spawn_rate": rate, "run_time_s": run_time_s}
         plan = self._plan(chosen, contender, self._run.aim, size)
         folder = make_folder(parent, plan.trial)
         plan = replace(plan, trial=folder.name)
         self._run.expected = self._connected_workers()
         self._run.crashed_before = locust_log.unhandled_greenlet_exception
+        target_file = self._run.aim.target_file
         around = Surroundings(
             self._run.aim.target,
             self._run.aim.stores,
@@ -127,6 +129,8 @@ class Conductor:
             self._judge,
             log.info,
             self._interrupts.hurry,
+            DrainLimits(repeatable=target_file is None or target_file.purchase.idempotent),
+            settle_s=target_file.settle_s if target_file is not None else 0.0,
         )
         self._run.life = gevent.spawn(run_trial, plan, folder, around, self._load)
         gevent.wait([self._run.opened, self._run.life], count=1)
@@ -143,12 +147,15 @@ class Conductor:
             sale_id=self._run.opened.get().sale_id,
             skus=[item.sku for item in plan.sale.items],
             quantity=plan.quantity,
+            most_quantity=chosen.quantity_up_to,
+            tabs=chosen.tabs,
             seed=plan.seed,
             attempts=0 if run_time_s else chosen.attempts,
             think_ms=chosen.think_ms,
             twin_share=chosen.twin_share,
             read_share=chosen.read_share,
             arrivals_per_s=chosen.arrivals_per_s / users,
+            target=target_file.model_dump(mode="json", by_alias=True) if target_file is not None else {},
         )
         self._run.briefing.mark_folder()
         parsed[BRIEFING] = self._run.briefing.packed()
@@ -268,11 +275,12 @@ class Conductor:
             quantity=chosen.quantity,
             seed=chosen.seed,
             parameters={**size, **parameters, "load_processes": max(1, len(self._connected_workers()))},
-            source=chosen.strategy if contender.plugin and not contender.control else None,
+            source=chosen.target or (chosen.strategy if contender.plugin and not contender.control else None),
             control=bool(given.get("control", contender.control)),
             expectation=given.get("expectation") or (f"fail:{contender.breaks}" if contender.breaks else "pass"),
             suite=given.get("suite"),
             case=given.get("case"),
+            alone=given.get("alone", True),
             faults=tuple(PlannedFault.model_validate(each) for each in given.get("faults", ())),
             companions=given.get("companions", {}),
             fingerprint=given.get("fingerprint") or self._fingerprint,

@@ -17,6 +17,7 @@ from flashbench.errors import UsageError
 DEFAULT_USERS = 200
 MOST_SKUS = 10_000
 MOST_UNITS = 10**9
+MOST_TABS = 32  # of one user; a Locust user's connections are for all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class LoadOptions:
     strategy: str = "row_lock"
     stock: int = 100
     quantity: int = 1
+    quantity_up_to: int = 0
+    tabs: int = 1
     skus: int = 1
     per_user_limit: int = 0
     seed: int = 1
@@ -34,6 +37,7 @@ class LoadOptions:
     twin_share: float = 0.0
     read_share: float = 0.9
     arrivals_per_s: float = 100.0
+    target: str = ""
     evidence: str = "results"
     admin_token: str = ""
     database_url: str = ""
@@ -48,6 +52,8 @@ HELP: dict[str, str] = {
     "strategy": "how the target deducts stock: a name, or path/to/file.py:ClassName; given again, the run is repeated",
     "stock": "units of each SKU",
     "quantity": "units that each purchase asks for",
+    "quantity_up_to": "purchases ask for any number of units from --quantity to this, 0 for always --quantity",
+    "tabs": "purchases that a user makes at once, each with a key of its own",
     "skus": "number of SKUs; the first is the hottest",
     "per_user_limit": "units a user may buy in the whole sale, 0 for no limit",
     "seed": "seed of every random choice",
@@ -56,6 +62,7 @@ HELP: dict[str, str] = {
     "twin_share": "share of purchases sent twice at once under one key, 0 to 1",
     "read_share": "share of visits that only look, 0 to 1 (browse_and_buy)",
     "arrivals_per_s": "shoppers who arrive per second, all users together, whatever the target does (sustained)",
+    "target": "target file of a service that is not the reference app, for --host",
     "evidence": "folder that receives a folder per trial",
     "admin_token": "the target's admin token (or FLASHBENCH_ADMIN_TOKEN)",
     "database_url": "Postgres that the harness may read, or start its own app on (or FLASHBENCH_DATABASE_URL)",
@@ -65,7 +72,7 @@ SECRETS = ("admin_token", "database_url", "redis_url")
 
 # What a suite may set for a trial; how and where a run is done is not the suite's business.
 _OF_A_SUITE = (
-    *("stock", "quantity", "skus", "per_user_limit", "attempts"),
+    *("stock", "quantity", "quantity_up_to", "skus", "per_user_limit", "tabs", "attempts"),
     *("think_ms", "twin_share", "read_share", "arrivals_per_s"),
 )
 
@@ -90,6 +97,8 @@ def frozen(values: Mapping[str, Any]) -> LoadOptions:
         strategy=str(known["strategy"]).strip(),
         stock=_whole("stock", known["stock"], 0, MOST_UNITS),
         quantity=_whole("quantity", known["quantity"], 1, MOST_UNITS),
+        quantity_up_to=_whole("quantity_up_to", known["quantity_up_to"], 0, MOST_UNITS),
+        tabs=_whole("tabs", known["tabs"], 1, MOST_TABS),
         skus=_whole("skus", known["skus"], 1, MOST_SKUS),
         per_user_limit=_whole("per_user_limit", known["per_user_limit"], 0, MOST_UNITS),
         seed=_whole("seed", known["seed"], 0, 2**63 - 1),
@@ -98,12 +107,17 @@ def frozen(values: Mapping[str, Any]) -> LoadOptions:
         twin_share=_number("twin_share", known["twin_share"], 0, 1),
         read_share=_number("read_share", known["read_share"], 0, 1),
         arrivals_per_s=_number("arrivals_per_s", known["arrivals_per_s"], 0.01, 100_000),
-        **{name: str(known[name]).strip() for name in ("evidence", *SECRETS)},
+        **{name: str(known[name]).strip() for name in ("target", "evidence", *SECRETS)},
     )
     if not options.strategy:
         raise UsageError("--strategy is empty: name a strategy, or path/to/file.py:ClassName.")
     if not options.evidence:
         raise UsageError("--evidence is empty: name the folder that is to receive the evidence.")
+    if 0 < options.quantity_up_to < options.quantity:
+        raise UsageError(
+            f"--quantity-up-to {options.quantity_up_to} is less than --quantity {options.quantity}:"
+            " leave it out to have purchases of one quantity only."
+        )
     if 0 < options.per_user_limit < options.quantity:
         raise UsageError(
             f"--per-user-limit {options.per_user_limit} is less than --quantity {options.quantity}:"

@@ -40,6 +40,11 @@ class Popularity:
         return min(bisect_left(self._bounds, stream.random() * self._bounds[-1]), len(self._bounds) - 1)
 
 
+def quantity_asked(stream: random.Random, least: int, most: int) -> int:
+    """Units of one purchase, each number as likely as any other. Draws no number if there is no choice."""
+    return least if most <= least else stream.randint(least, most)
+
+
 def think_ns(stream: random.Random, mean_ms: float) -> int:
     """How long a user thinks: exponentially distributed, at most ten means."""
     if mean_ms <= 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from flashbench import catalogue
 from flashbench.catalogue import Contender
@@ -11,6 +12,8 @@ from flashbench.errors import UsageError
 from flashbench.load.options import LoadOptions
 from flashbench.services import Stack, StackRequest
 from flashbench.target.http import HttpTarget, Offer, checked_url
+from flashbench.target.peer import PeerTarget
+from flashbench.target.target_file import TargetFile, read_target
 from flashbench.trial.stores import Stores
 
 
@@ -28,10 +31,11 @@ class Address:
 class Aim:
     """A target that answered, offers the strategy, and takes the token."""
 
-    target: HttpTarget
+    target: HttpTarget | PeerTarget
     stores: Stores | None
     offer: Offer
-    strategy: str  # as the target registered it
+    strategy: str  # as the target registered it; the name in the target file
+    target_file: TargetFile | None = None
 
     def close(self) -> None:
         self.target.close()
@@ -60,8 +64,25 @@ def address(host: str | None, options: LoadOptions, stack: Stack | None) -> Addr
     return Address(checked_url(host), options.admin_token, options.database_url or None, options.redis_url or None)
 
 
-def take_aim(at: Address, contender: Contender) -> Aim:
+def take_aim(at: Address, options: LoadOptions) -> Aim:
     """Connect and make sure of everything that can be made sure of before a sale is opened; UsageError otherwise."""
+    if options.target:
+        return _aim_at_a_peer(at, Path(options.target))
+    return _aim_at_the_reference(at, catalogue.contender(options.strategy))
+
+
+def _aim_at_a_peer(at: Address, path: Path) -> Aim:
+    target_file = read_target(path)
+    target = PeerTarget(at.base_url, target_file, at.database_url)
+    try:
+        target.check()
+    except BaseException:
+        target.close()
+        raise
+    return Aim(target, None, Offer((), target_file.settle_s), target_file.name, target_file)
+
+
+def _aim_at_the_reference(at: Address, contender: Contender) -> Aim:
     target = HttpTarget(at.base_url, at.admin_token)
     stores: Stores | None = None
     try:

@@ -53,6 +53,7 @@ class LoadWorker:
         self.folder = folder
         self.label = str(index)
         self.popularity = Popularity(len(briefing.skus))
+        self.contract = briefing.contract()
         self._recorder = Recorder(folder, self.label)
         self._on_spent = on_spent
         self._stopping = Event()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import quote
 
 from flashbench.evidence.records import CacheState
@@ -28,31 +28,52 @@ _REFUSALS = {"sold-out": Outcome.SOLD_OUT, "purchase-limit": Outcome.LIMITED, "i
 
 
 @dataclass(frozen=True, slots=True)
-class PurchaseRequest:
-    """A POST: path, headers and body."""
+class Request:
+    """What is sent."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
 
-def purchase_request(order: PurchaseOrder) -> PurchaseRequest:
+class Contract(Protocol):
+    """How a target is spoken to: what is sent, and what an answer means. Nothing here ever raises."""
+
+    @property
+    def retries(self) -> bool:
+        """Whether a try of which nobody knows what became may be sent again."""
+
+    def purchase_request(self, order: PurchaseOrder) -> Request:
+        """The request for one try; all tries of an attempt are byte for byte the same."""
+
+    def classify_purchase(self, status: int, header: Headers, body: bytes) -> Answer:
+        """What a complete HTTP answer to a purchase says: what can't be read is ``unknown``."""
+
+    def product_request(self, sale_id: str, sku: str) -> Request:
+        """The request for one product read."""
+
+    def classify_product(self, status: int, header: Headers, body: bytes) -> ProductReading:
+        """What a complete HTTP answer to a product read says."""
+
+
+def purchase_request(order: PurchaseOrder) -> Request:
     """The request for one try; all tries of an attempt are byte for byte the same."""
     body = json.dumps({"sku": order.sku, "quantity": order.quantity, "user_id": order.user_id}).encode()
     headers = {"Content-Type": "application/json", "Idempotency-Key": order.key.hex()}
-    return PurchaseRequest(f"/sales/{quote(order.sale_id, safe='')}/purchases", headers, body)
+    return Request(f"/sales/{quote(order.sale_id, safe='')}/purchases", headers, body)
 
 
-def product_path(sale_id: str, sku: str) -> str:
-    """Where one product is read."""
-    return f"/sales/{quote(sale_id, safe='')}/products/{quote(sku, safe='')}"
+def product_request(sale_id: str, sku: str) -> Request:
+    """The request for one product read."""
+    return Request(f"/sales/{quote(sale_id, safe='')}/products/{quote(sku, safe='')}", {}, b"", "GET")
 
 
 def classify_purchase(status: int, header: Headers, body: bytes) -> Answer:
     """What a complete HTTP answer to a purchase says. Never raises: what can't be read is ``unknown``."""
     document = _json_object(body)
     timings = server_timings(header("server-timing"))
-    retry_after_s = _seconds(header("retry-after"))
+    retry_after_s = retry_after(header)
     if status in (200, 201):
         return _sold(status, header, document, timings)
     outcome = _refused(status, document)
@@ -82,6 +103,21 @@ def classify_product(status: int, header: Headers, body: bytes) -> ProductReadin
         _whole(document, "remaining"),
         server_timings(header("server-timing")),
     )
+
+
+class ReferenceContract:
+    """The HTTP contract of the reference app."""
+
+    retries = True
+    purchase_request = staticmethod(purchase_request)
+    classify_purchase = staticmethod(classify_purchase)
+    product_request = staticmethod(product_request)
+    classify_product = staticmethod(classify_product)
+
+
+def retry_after(header: Headers) -> float | None:
+    """Seconds of Retry-After; None without one, or with a date."""
+    return _seconds(header("retry-after"))
 
 
 def server_timings(text: str | None) -> ServerTimings:

@@ -13,12 +13,12 @@ import httpx
 
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import CounterDeclaration, SaleSpec, StoreReading
-from flashbench.target.contract import classify_product, classify_purchase, product_path, purchase_request
+from flashbench.target.contract import classify_product, classify_purchase, product_request, purchase_request
 from flashbench.target.protocol import Answer, LedgerRow, OpenedSale, ProductReading, PurchaseOrder
 from flashbench.vocabulary import Outcome
 
 # The request never left: no connection was made, so it provably had no effect.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class TargetSilentError(Exception):
@@ -80,7 +80,7 @@ class HttpTarget:
         try:
             response = self._client.get("/strategies", headers=self._admin)
         except httpx.HTTPError as error:
-            raise UsageError(f"nothing usable answers at {self.base_url} ({_reason(error)}): check --host.") from error
+            raise UsageError(f"nothing usable answers at {self.base_url} ({reason(error)}): check --host.") from error
         try:
             document = response.raise_for_status().json()
             strategies = tuple(OfferedStrategy(each["name"], each.get("source")) for each in document["strategies"])
@@ -96,7 +96,7 @@ class HttpTarget:
         try:
             response = self._client.get("/sales/00000000-0000-0000-0000-000000000000/stock", headers=self._admin)
         except httpx.HTTPError as error:
-            raise UsageError(f"{self.base_url} stopped answering ({_reason(error)}).") from error
+            raise UsageError(f"{self.base_url} stopped answering ({reason(error)}).") from error
         if response.status_code in (401, 403):
             raise UsageError(
                 f"{self.base_url} refuses the admin token: give the right one with --admin-token"
@@ -109,7 +109,7 @@ class HttpTarget:
         try:
             response = self._client.post("/sales", json=body, headers=self._admin, timeout=30.0)
         except httpx.HTTPError as error:
-            raise UsageError(f"the sale could not be opened at {self.base_url} ({_reason(error)}).") from error
+            raise UsageError(f"the sale could not be opened at {self.base_url} ({reason(error)}).") from error
         if response.status_code in (401, 403):
             self.check_token()
         try:
@@ -128,7 +128,7 @@ class HttpTarget:
         request = purchase_request(order)
         try:
             response = self._client.post(request.path, content=request.body, headers=request.headers)
-        except _NOT_SENT:
+        except NOT_SENT:
             return Answer(Outcome.FAILED)
         except httpx.HTTPError:
             return Answer(Outcome.UNKNOWN)
@@ -136,7 +136,7 @@ class HttpTarget:
 
     def read(self, sale_id: str, sku: str) -> ProductReading:
         try:
-            response = self._client.get(product_path(sale_id, sku))
+            response = self._client.get(product_request(sale_id, sku).path)
         except httpx.HTTPError:
             return ProductReading(0)
         return classify_product(response.status_code, response.headers.get, response.content)
@@ -157,12 +157,17 @@ class HttpTarget:
         except ValueError as error:
             raise TargetSilentError("a row of /stock is not the contract's") from error
 
+    @property
+    def states_ledger(self) -> bool:
+        """By the contract."""
+        return True
+
     def in_flight(self) -> int | None:
         """Purchases in flight over all workers, as the target counts them; None if it states no such figure."""
         try:
             response = self._client.get("/metrics").raise_for_status()
         except httpx.HTTPError as error:
-            raise TargetSilentError(f"GET /metrics: {_reason(error)}") from error
+            raise TargetSilentError(f"GET /metrics: {reason(error)}") from error
         figures = [
             float(line.rsplit(" ", 1)[1])
             for line in response.text.splitlines()
@@ -178,7 +183,7 @@ class HttpTarget:
                     if line.strip():
                         yield json.loads(line)
         except (httpx.HTTPError, ValueError) as error:
-            raise TargetSilentError(f"GET {path}: {_reason(error)}") from error
+            raise TargetSilentError(f"GET {path}: {reason(error)}") from error
 
 
 def checked_url(text: str) -> str:
@@ -193,5 +198,5 @@ def checked_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     return str(error).strip().rstrip(".") or type(error).__name__

@@ -45,6 +45,7 @@ class DrainLimits:
     """Bounds of a drain, seconds where not said otherwise."""
 
     parallel: int = PARALLEL
+    repeatable: bool = True  # a try of which nobody knows what became may be sent again
     decided_within_s: float = DECIDED_WITHIN_S
     whole_s: float = 120.0
 
@@ -189,7 +190,7 @@ class _Pool:
             tries += 1
             with self._changed:
                 self._recorder.record_try(record)
-            pause_s = pause_before_retry(answer, tries, at_most=MOST_TRIES)
+            pause_s = pause_before_retry(answer, tries, at_most=MOST_TRIES, repeatable=limits.repeatable)
             left_s = limits.decided_within_s - (clock.now_ns() - intended_ns) / 1e9
             if pause_s is None or left_s <= 0:
                 return answer.outcome

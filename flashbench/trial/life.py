@@ -45,9 +45,12 @@ STILL_WITHIN_S = 30.0  # beyond the longest timer
 
 
 class TrialTarget(Target, Protocol):
-    """A target that also says how much is in flight."""
+    """A target that also says how much is in flight, and whether it states its orders at all."""
 
     def in_flight(self) -> int | None: ...
+
+    @property
+    def states_ledger(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,10 @@ class TrialResult:
 
 @dataclass(slots=True)
 class Surroundings:
-    """What a trial runs in. ``longest_timer_s`` is the target's; ``hurry`` says to cut short what can be."""
+    """What a trial runs in. ``longest_timer_s`` is the target's; ``hurry`` says to cut short what can be.
+
+    ``settle_s``: how long a target is left alone after the load that can't say whether anything is in flight.
+    """
 
     target: TrialTarget
     stores: Stores | None
@@ -91,6 +97,7 @@ class Surroundings:
     progress: Callable[[str], None] = lambda _: None
     hurry: Callable[[], bool] = lambda: False
     drain_limits: DrainLimits = field(default_factory=DrainLimits)
+    settle_s: float = 0.0
 
 
 def run_trial(
@@ -156,6 +163,9 @@ class _Life:
         """Nothing that the load started may still be under way when the drain begins."""
         if self._around.hurry():
             return
+        rested_ns = time.monotonic_ns() + int(self._around.settle_s * 1e9)
+        while time.monotonic_ns() < rested_ns and not self._around.hurry():
+            time.sleep(0.1)
         still_there = wait_until_idle(self._in_flight, IDLE_WITHIN_S)
         if still_there:
             self._problems.append(f"after the load, {'; '.join(still_there)}")
@@ -211,8 +221,9 @@ class _Life:
         with self._noted("the target did not state its stock and ledger"):
             items = self._around.target.stock(self._sale.sale_id)
             snapshots.append(StockSnapshot(at_ns=time.monotonic_ns(), source="target", items=items))
-            write_ledger(self._folder / STATED_ROWS, self._around.target.ledger(self._sale.sale_id))
-            if stores is None:
+            if self._around.target.states_ledger:
+                write_ledger(self._folder / STATED_ROWS, self._around.target.ledger(self._sale.sale_id))
+            if stores is None and self._around.target.states_ledger:
                 write_ledger(self._folder / LEDGER_ROWS, self._around.target.ledger(self._sale.sale_id))
                 self._ledger_source = "target"
         (self._folder / STOCK).write_text(StockDocument(snapshots=tuple(snapshots)).to_json())
@@ -249,6 +260,7 @@ class _Life:
             control=plan.control,
             scenario=plan.scenario,
             case=plan.case,
+            alone=plan.alone,
             parameters=dict(plan.parameters),
             fault=plan.fault,
             planned_faults=plan.faults,

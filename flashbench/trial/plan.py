@@ -11,10 +11,11 @@ from flashbench.evidence.documents import PlannedFault, SaleItem, SaleSpec
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """One strategy × scenario × fault × seed. ``quantity`` is what every attempt asks for.
+    """One strategy × scenario × fault × seed. ``quantity`` is the least that an attempt asks for.
 
     ``strategy`` is the name that the target registered; ``source`` is how it was named, if by path. ``companions``
-    are commands of processes that accompany the load, by name; it is they who inject the ``faults``.
+    are commands of processes that accompany the load, by name; it is they who inject the ``faults``. ``alone``: no
+    other trial runs on the machine meanwhile.
     """
 
     trial: str
@@ -29,6 +30,7 @@ class TrialPlan:
     expectation: str = "pass"
     suite: str | None = None
     case: str | None = None
+    alone: bool = True
     faults: tuple[PlannedFault, ...] = ()
     companions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fingerprint: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from reports.checks.story import Story
+
 Numbers = Mapping[str, int | float | str | None]
 Positions = npt.NDArray[np.intp]
 
@@ -34,6 +36,7 @@ class Finding:
     tries: Positions = field(default_factory=lambda: NOBODY)
     rows: Positions = field(default_factory=lambda: NOBODY)
     offending: int = 0
+    story: Story | None = None
 
     @classmethod
     def held(cls, sentence: str, numbers: Numbers) -> Self:
@@ -49,10 +52,11 @@ class Finding:
         tries: Positions = NOBODY,
         rows: Positions = NOBODY,
         offending: int | None = None,
+        story: Story,
     ) -> Self:
-        """The evidence shows that the invariant was broken, whatever may be missing."""
+        """The evidence shows that the invariant was broken, whatever may be missing. ``story`` shows it by itself."""
         total = len(tries) + len(rows) if offending is None else offending
-        return cls(Status.BROKEN, sentence, numbers, tries, rows, total)
+        return cls(Status.BROKEN, sentence, numbers, tries, rows, total, story)
 
     @classmethod
     def undecided(cls, sentence: str, numbers: Numbers | None = None) -> Self:

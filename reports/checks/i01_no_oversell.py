@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import Finding, Positions
 from reports.checks.history import NULL, SOLD, History, Ints
+from reports.checks.story import Story, fewest
 from reports.checks.words import counted
 
 TITLE = "no oversell"
@@ -35,12 +36,22 @@ def check(history: History) -> Finding:
             tries=_beyond_initial(history, over) if ordered is None else np.empty(0, np.intp),
             rows=_rows_beyond_initial(history, over),
             offending=numbers["oversold_units"],
+            story=_fewest_sales(history, worst),
         )
     if not history.whole:
         return Finding.undecided("no oversell is seen in what there is, but sales may be missing from it", numbers)
     return Finding.held(
         f"{numbers['in_ledger']} sold of {numbers['initial']}, per SKU never more than there was", numbers
     )
+
+
+def _fewest_sales(history: History, sku: int) -> Story:
+    """As few orders of the SKU as are more than there was; as few answers, if buyers were told of more than that."""
+    ledger, purchases, initial = history.ledger, history.purchases, int(history.initial[sku])
+    if ledger is not None and history.ordered is not None and history.ordered[sku] > initial:
+        return Story(rows=fewest(ledger.quantity, np.flatnonzero(ledger.sku == sku), initial))
+    sold = np.flatnonzero((purchases.outcome == SOLD) & (purchases.sku == sku))
+    return Story(tries=purchases.decisive[fewest(purchases.quantity, sold, initial)])
 
 
 def _rows_beyond_initial(history: History, skus: Positions) -> Positions:

@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import Finding
 from reports.checks.history import SOLD, History
+from reports.checks.story import Story
 
 TITLE = "nothing lost"
 
@@ -33,10 +34,16 @@ def check(history: History) -> Finding:
         parts.append(f"{len(lost)} of {numbers['sold']} sales that buyers were told of are not in the ledger")
     if len(different):
         parts.append(f"{len(different)} are there with another SKU, quantity or user")
+    example = int(lost[0] if len(lost) else different[0])
     return Finding.broken(
         "; ".join(parts),
         numbers,
         tries=purchases.decisive[np.concatenate((lost, different))],
         rows=np.flatnonzero(known & np.isin(ledger.purchase, different)),
         offending=len(lost) + len(different),
+        story=Story(
+            tries=purchases.decisive[[example]],
+            rows=np.flatnonzero(ledger.purchase == example),
+            facts=("no order in the ledger has this key",) if len(lost) else (),
+        ),
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import Finding
 from reports.checks.history import FAILED, LIMITED, SOLD, SOLD_OUT, UNKNOWN, History
+from reports.checks.story import Story
 from reports.checks.words import counted
 
 TITLE = "nothing invented"
@@ -54,4 +55,9 @@ def check(history: History) -> Finding:
         tries=purchases.decisive[np.unique(ledger.purchase[np.flatnonzero(refused | altered)])],
         rows=wrong,
         offending=len(wrong),
+        story=Story(
+            tries=np.flatnonzero(history.tries.key == ledger.purchase[wrong[0]]),
+            rows=wrong[:1],
+            facts=() if known[wrong[0]] else ("no buyer sent this key",),
+        ),
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import NOBODY, Finding, Positions
 from reports.checks.history import NULL, History, integers
+from reports.checks.story import Story
 from reports.checks.words import counted
 
 TITLE = "never negative"
@@ -37,7 +38,14 @@ def check(history: History) -> Finding:
         }
         found = ", ".join(text for text, count in counts.items() if count)
         total = len(answers) + reads + len(stores) + len(rows)
-        return Finding.broken(f"below zero: {found}", numbers, tries=answers, rows=rows, offending=total)
+        return Finding.broken(
+            f"below zero: {found}",
+            numbers,
+            tries=answers,
+            rows=rows,
+            offending=total,
+            story=Story(tries=answers[:1], rows=NOBODY if len(answers) else rows[:1], facts=tuple(stores[:1])),
+        )
     if not history.whole or not history.reads_whole or not history.snapshots:
         return Finding.undecided("nothing below zero is seen, but some of the evidence is missing", numbers)
     looked_at = int((tries.remaining != NULL).sum()) + int((seen != NULL).sum())

@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import NOBODY, Finding, Positions
 from reports.checks.history import FAILED, NEVER, SOLD_OUT, UNKNOWN, History, Ints
+from reports.checks.story import Story
 from reports.checks.words import counted
 
 TITLE = "nothing leaked"
@@ -41,6 +42,10 @@ def check(history: History) -> Finding:
             numbers,
             tries=refusals[np.isin(history.tries.sku[refusals], leaked)],
             offending=numbers["leaked_units"],
+            story=Story(
+                tries=refusals[history.tries.sku[refusals] == sku][-1:],
+                facts=(f"{remaining[sku]} units of {history.skus[sku]} remained when all had come to rest",),
+            ),
         )
     if len(never):
         names = ", ".join(history.skus[sku] for sku in never[:3])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from reports.checks.finding import Finding
 from reports.checks.history import History
+from reports.checks.story import Story
 from reports.checks.words import counted
 
 TITLE = "conserved"
@@ -52,7 +53,7 @@ def check(history: History) -> Finding:
         return Finding.undecided(f"{why}, so sums that differ prove nothing", numbers)
     if wrong:
         more = f"; {counted(len(wrong) - 1, 'more sum is', 'more sums are')} wrong" if len(wrong) > 1 else ""
-        return Finding.broken(f"{wrong[0]}{more}", numbers, offending=len(wrong))
+        return Finding.broken(f"{wrong[0]}{more}", numbers, offending=len(wrong), story=Story(facts=(wrong[0],)))
     return Finding.held(
         f"initial = sold + remaining in {len(identities)} sums over {counted(len(history.skus), 'SKU')}", numbers
     )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from reports.checks.finding import NOBODY, Finding, Positions
 from reports.checks.history import LIMITED, SOLD, UNKNOWN, History, Ints
+from reports.checks.story import Story, fewest
 from reports.checks.words import counted
 
 TITLE = "limits kept and true"
@@ -32,7 +33,13 @@ def check(history: History) -> Finding:
         "unexplained": len(unexplained),
     }
     if users:
-        return Finding.broken(f"{counted(users, 'user')} bought more than {limit}", numbers, rows=over, offending=users)
+        return Finding.broken(
+            f"{counted(users, 'user')} bought more than {limit}",
+            numbers,
+            rows=over,
+            offending=users,
+            story=Story(rows=fewest(history.ledger.quantity, _same_user(history, over), limit)),
+        )
     if not history.whole:
         return Finding.undecided("no user over the limit is seen, but the evidence is incomplete", numbers)
     if len(unexplained):
@@ -40,6 +47,7 @@ def check(history: History) -> Finding:
             f"what users had bought does not explain {len(unexplained)} of {counted(refusals, 'refusal')} by the limit",
             numbers,
             tries=unexplained,
+            story=Story(tries=_all_of_the_user(history, int(unexplained[0]))),
         )
     if not limit:
         return Finding.held("there is no limit, and nobody was refused by one", numbers)
@@ -55,6 +63,20 @@ def _over_the_limit(history: History, limit: int) -> tuple[int, Positions]:
     bought = np.bincount(codes, weights=history.ledger.quantity, minlength=len(users))
     over = bought > limit
     return int(over.sum()), np.flatnonzero(over[codes])
+
+
+def _same_user(history: History, rows: Positions) -> Positions:
+    """The orders of the user who made the first of ``rows``."""
+    assert history.ledger_frame is not None
+    user = history.ledger_frame["user_id"].to_numpy()
+    return np.flatnonzero(user == user[rows[0]])
+
+
+def _all_of_the_user(history: History, refused: int) -> Positions:
+    """A refusal, and whatever else its user had been sold by then, or may have been."""
+    tries = history.tries
+    earlier = np.isin(tries.outcome, (SOLD, UNKNOWN)) & (tries.invoked_ns <= tries.returned_ns[refused])
+    return np.append(np.flatnonzero((tries.user == tries.user[refused]) & earlier), refused)
 
 
 def _unexplained(history: History, limit: int) -> Positions:

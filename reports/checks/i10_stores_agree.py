@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reports.checks.finding import Finding
 from reports.checks.history import History
+from reports.checks.story import Story
 from reports.checks.words import counted
 
 TITLE = "stores agree"
@@ -43,7 +44,7 @@ def check(history: History) -> Finding:
         return Finding.undecided(f"{why}, so stores that differ prove nothing", numbers)
     if wrong:
         more = f"; {counted(len(wrong) - 1, 'more disagreement')}" if len(wrong) > 1 else ""
-        return Finding.broken(f"{wrong[0]}{more}", numbers, offending=len(wrong))
+        return Finding.broken(f"{wrong[0]}{more}", numbers, offending=len(wrong), story=Story(facts=(wrong[0],)))
     if unread:
         return Finding.undecided(
             f"the counter of {unread[0]} was not found in Redis ({counted(len(unread), 'SKU')})", numbers

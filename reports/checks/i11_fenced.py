@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import Finding
 from reports.checks.history import NULL, History
+from reports.checks.story import Story
 from reports.checks.words import counted
 
 TITLE = "fenced"
@@ -30,6 +31,7 @@ def check(history: History) -> Finding:
             numbers,
             rows=np.column_stack((order[back], order[back + 1])).ravel(),
             offending=len(back),
+            story=Story(rows=order[back[0] : back[0] + 2]),
         )
     if not history.ledger_whole:
         return Finding.undecided("no token goes back in what there is, but orders may be missing", numbers)

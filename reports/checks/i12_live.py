@@ -6,6 +6,7 @@ import numpy as np
 
 from reports.checks.finding import Finding
 from reports.checks.history import LIMITED, NEVER, SOLD, SOLD_OUT, History
+from reports.checks.story import Story
 
 TITLE = "live"
 
@@ -41,6 +42,7 @@ def check(history: History) -> Finding:
             numbers,
             tries=purchases.decisive[late],
             offending=len(late),
+            story=Story(tries=np.flatnonzero(tries.key == late[0])),
         )
     return Finding.held(
         f"all {len(drained)} purchases of the drain were decided within {numbers['slowest_s']} s", numbers

@@ -41,6 +41,7 @@ class Check:
             tries=_shown_tries(history, finding.tries[:SHOWN]),
             rows=_shown_rows(history, finding.rows[:SHOWN]),
             offending=finding.offending,
+            story=finding.story.document(history) if finding.story is not None else None,
         )
 
 

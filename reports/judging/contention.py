@@ -1,10 +1,47 @@
-"""How many purchases of one SKU were in flight at once: without overlap a sale puts no strategy to the test."""
+"""How hard the stock was fought for: without overlap a sale puts no strategy to the test."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from reports.checks.history import SOLD, History, Ints
+
+
+def contention(history: History, telemetry: pd.DataFrame | None) -> str:
+    """Peak in flight, demand against stock, the spread of arrivals while stock lasted, and waits for locks."""
+    purchases = history.purchases
+    load = ~purchases.in_drain
+    stock = int(history.initial.sum())
+    parts = [f"at most {most_in_flight(history)} tries of one SKU in flight at once while stock lasted"]
+    if stock and load.any():
+        wanted = int(purchases.quantity[load].sum())
+        parts.append(f"{wanted:,} units asked for of {stock:,} ({wanted / stock:.1f} times the stock)")
+    spread_s = _spread_s(history)
+    if spread_s is not None:
+        parts.append(f"those who came while stock lasted came within {spread_s:.2f} s")
+    waits = _most_lock_waits(telemetry)
+    if waits is not None:
+        parts.append(f"at most {waits} sessions waiting for a lock in Postgres")
+    return "contention: " + "; ".join(parts)
+
+
+def _spread_s(history: History) -> float | None:
+    """From the first to the last purchase of the load that was sent before the last unit was sold."""
+    purchases = history.purchases
+    sold = purchases.outcome == SOLD
+    if not (sold & ~purchases.in_drain).any():
+        return None
+    lasted_until_ns = purchases.returned_ns[sold & ~purchases.in_drain].max()
+    came_ns = purchases.invoked_ns[~purchases.in_drain & (purchases.invoked_ns <= lasted_until_ns)]
+    return float(came_ns.max() - came_ns.min()) / 1e9
+
+
+def _most_lock_waits(telemetry: pd.DataFrame | None) -> int | None:
+    if telemetry is None:
+        return None
+    seen = telemetry[(telemetry["source"] == "postgres") & (telemetry["metric"] == "waiting_for_a_lock")]["value"]
+    return int(seen.max()) if len(seen) else None
 
 
 def most_in_flight(history: History) -> int:

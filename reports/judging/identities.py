@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from reports.checks.history import UNKNOWN, History
-from reports.judging.contention import most_in_flight
+from reports.judging.contention import contention
 
 SKUS_SHOWN = 8
 
 
-def identities(history: History) -> tuple[str, ...]:
-    """Sale figures, then both identities per SKU (those that do not hold first), then how unknowns were resolved."""
+def identities(history: History, telemetry: pd.DataFrame | None) -> tuple[str, ...]:
+    """How hard the sale was contended, both identities per SKU (those that do not hold first), and the unknowns."""
     shown = _order(history)[:SKUS_SHOWN]
-    lines = [f"{_tries(history)}; at most {most_in_flight(history)} of one SKU in flight at once while stock lasted"]
+    lines = [_tries(history), contention(history, telemetry)]
     for sku in shown:
         lines.append(_acknowledged(history, sku))
         lines += _conserved(history, sku)
@@ -68,8 +69,13 @@ def _resolved(history: History) -> tuple[str, ...]:
     unknown = np.flatnonzero(history.purchases.outcome == UNKNOWN)
     if not len(unknown) or history.ledger is None:
         return ()
-    committed = len(np.intersect1d(unknown, history.ledger.purchase))
-    return (f"{len(unknown)} unknown = {committed} in the ledger + {len(unknown) - committed} not",)
+    orders = np.bincount(history.ledger.purchase[history.ledger.purchase >= 0], minlength=len(history.purchases))
+    found = orders[unknown]
+    committed, absent, doubled = int((found == 1).sum()), int((found == 0).sum()), int((found > 1).sum())
+    return (
+        f"{len(unknown)} unknown, looked up by key in the ledger: {committed} committed, {absent} not committed,"
+        f" {doubled} doubled",
+    )
 
 
 def _mark(holds: bool) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 
 from pydantic import ValidationError
+from scipy.stats import beta
 
 from flashbench.errors import UsageError
 from flashbench.evidence.bundle import looks_like_a_trial
@@ -18,6 +20,9 @@ from flashbench.evidence.documents import (
 )
 from flashbench.vocabulary import Expectation, Validity, Verdict
 from reports.judging.trial import judge, met
+
+LEAST_CAUGHT = 0.95  # of a control's trials, once there are
+MANY_TRIALS = 20
 
 
 def judge_suite(folder: Path) -> SuiteVerdict:
@@ -109,26 +114,57 @@ def _mismatches(planned: PlannedTrial, verdict: VerdictDocument) -> list[str]:
 
 
 def _controls(suite: SuiteDocument, verdicts: dict[str, VerdictDocument]) -> tuple[CaughtControl, ...]:
-    groups: dict[tuple[str, str, str], list[bool]] = {}
+    groups: dict[tuple[str, str, str], list[VerdictDocument | None]] = {}
     for planned in suite.trials:
         breaks = Expectation.parse(planned.expectation).breaks
         if breaks is not None:
-            verdict = verdicts.get(planned.trial)
-            group = groups.setdefault((planned.scenario, planned.strategy, breaks), [])
-            group.append(verdict is not None and verdict.met)
-    return tuple(
-        CaughtControl(scenario=scenario, control=control, breaks=breaks, caught=sum(caught), trials=len(caught))
-        for (scenario, control, breaks), caught in groups.items()
+            group = groups.setdefault((planned.case or planned.scenario, planned.strategy, breaks), [])
+            group.append(verdicts.get(planned.trial))
+    return tuple(_caught(*name, found) for name, found in groups.items())
+
+
+def _caught(scenario: str, control: str, breaks: str, found: list[VerdictDocument | None]) -> CaughtControl:
+    verdicts = [verdict for verdict in found if verdict is not None and verdict.met]
+    stories = [
+        finding.story.purchases
+        for verdict in verdicts
+        for finding in verdict.findings
+        if finding.invariant == breaks and finding.story is not None
+    ]
+    broken = {
+        finding.invariant for verdict in verdicts for finding in verdict.findings if finding.status == "broken"
+    } - {breaks}
+    return CaughtControl(
+        scenario=scenario,
+        control=control,
+        breaks=breaks,
+        caught=len(verdicts),
+        trials=len(found),
+        at_least=round(at_least(len(verdicts), len(found)), 3),
+        also=tuple(sorted(broken, key=lambda invariant: int(invariant[1:]))),
+        purchases=int(median(stories)) if stories else None,
     )
+
+
+def at_least(caught: int, trials: int) -> float:
+    """The share of all such trials that would be caught, at least, with 95 % confidence (Clopper and Pearson, 1934).
+
+    >>> round(at_least(20, 20), 3), at_least(0, 20)
+    (0.861, 0.0)
+    """
+    return float(beta.ppf(0.05, caught, trials - caught + 1)) if caught else 0.0
 
 
 def _uncaught(suite: SuiteDocument, controls: tuple[CaughtControl, ...]) -> list[str]:
     """Without a control that was caught, a scenario's PASS does not show that it could have failed."""
     found = [
         f"the control {each.control} was not caught breaking {each.breaks} in scenario {each.scenario}"
-        for each in controls
         if not each.caught
+        else f"the control {each.control} was caught in only {each.caught} of {each.trials} trials of {each.scenario}"
+        for each in controls
+        if not each.caught or (each.trials >= MANY_TRIALS and each.caught < LEAST_CAUGHT * each.trials)
     ]
-    caught = {each.scenario for each in controls if each.caught}
+    cases = {each.scenario for each in controls if each.caught}
+    caught = {trial.scenario for trial in suite.trials if (trial.case or trial.scenario) in cases}
     scenarios = dict.fromkeys(trial.scenario for trial in suite.trials)
     return found + [f"scenario {scenario} has no caught control" for scenario in scenarios if scenario not in caught]

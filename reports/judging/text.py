@@ -26,8 +26,9 @@ def describe(verdict: VerdictDocument) -> str:
     lines += _section("Why it is not proven:" if verdict.verdict == "UNPROVEN" else "Also:", verdict.reasons)
     lines += _section("The measurement is INVALID (figures are suppressed):", verdict.invalid_reasons)
     for finding in verdict.findings:
-        if finding.status == "broken" and (finding.tries or finding.rows):
-            lines += _offenders(finding)
+        if finding.status == "broken":
+            lines += story(finding)
+            lines += _offenders(finding) if finding.tries or finding.rows else []
     return "\n".join(_single_blanks(lines)) + "\n"
 
 
@@ -70,6 +71,29 @@ def _invariant(finding: FindingDocument) -> list[str]:
 
 def _section(title: str, sentences: Sequence[str]) -> list[str]:
     return ["", title, *(f"  - {sentence}" for sentence in sentences)] if sentences else []
+
+
+def story(finding: FindingDocument) -> list[str]:
+    """The smallest story of a violation: a line an event, in time order, from when to when in milliseconds."""
+    if finding.story is None:
+        return []
+    spans = [_span(event.from_ms, event.to_ms, event.kind) for event in finding.story.events]
+    width = max(map(len, spans), default=0)
+    lines = ["", f"{finding.invariant} {finding.title}, in short (milliseconds since the sale began):"]
+    lines += [
+        f"  {span:>{width}}  {event.who} {event.what}" for span, event in zip(spans, finding.story.events, strict=True)
+    ]
+    if finding.story.left_out:
+        lines.append(f"  {'':>{width}}  and {finding.story.left_out} more like these")
+    return lines + [f"  {'':>{width}}  {fact}" for fact in finding.story.facts]
+
+
+def _span(from_ms: float | None, to_ms: float | None, kind: str) -> str:
+    if from_ms is None:
+        return ""
+    if kind == "order":
+        return f"{from_ms:,.1f}"
+    return f"{from_ms:,.1f} – {'…' if to_ms is None else f'{to_ms:,.1f}'}"
 
 
 def _offenders(finding: FindingDocument) -> list[str]:

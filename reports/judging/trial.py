@@ -63,7 +63,7 @@ def judged(bundle: Bundle) -> VerdictDocument:
         findings=findings,
         reasons=tuple(reasons),
         invalid_reasons=tuple(invalid),
-        identities=identities(history),
+        identities=identities(history, bundle.telemetry),
         figures=() if invalid else cache_lines(bundle),
     )
 

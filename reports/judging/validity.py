@@ -17,7 +17,12 @@ MEMORY_FILESYSTEMS = frozenset({"tmpfs", "ramfs"})
 
 
 def invalid_reasons(bundle: Bundle, history: History) -> list[str]:
-    """Why latency and throughput of this trial mean nothing, one sentence each; empty if they may be believed."""
+    """Why latency and throughput of this trial mean nothing, one sentence each; empty if they may be believed.
+
+    Of a trial that did not have the machine for itself no figures are shown, so none can be wrong.
+    """
+    if not bundle.trial.alone:
+        return []  # there are no figures to be believed
     allowed_ms = allowed_lag_ms(history)
     found = [
         f"load worker {closing.worker} was overloaded: its event loop was {closing.loop_lag_p99_ms:.0f} ms late"

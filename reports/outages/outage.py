@@ -100,8 +100,6 @@ def outage(met: tuple[Span, ...], course: Course, vitals: Vitals | None, normal:
 def _recovered(normal: Normal | None, course: Course, healed_s: float) -> tuple[float | None, str]:
     if normal is None:
         return None, "no fault-free trial of the same strategy and load is there to compare with"
-    if not normal.trusted:
-        return None, "fault-free trials themselves are too unsteady to tell"
     found = recovery_s(normal, course, healed_s)
     return found, "" if found is not None else "not within the load"
 

@@ -12,7 +12,6 @@ from reports.outages.course import STEP_S, WINDOW_S, Bools, Course, Floats
 WINDOWS_IN_A_ROW = 3
 LEAST_GOODPUT_SHARE = 0.8
 MOST_P95_RATIO = 1.5
-LEAST_AT_ONCE = 0.95  # of pretended heals of fault-free trials, or the rule says nothing
 _SETTLED_S = 1.0  # the first second of a load is a warm-up
 _STRIDE = round(WINDOW_S / STEP_S)
 
@@ -21,13 +20,12 @@ _STRIDE = round(WINDOW_S / STEP_S)
 class Normal:
     """What three windows in a row of a fault-free load are like: each of at least this goodput, at most this p95.
 
-    ``trusted``: fault-free loads themselves "recover" at once in at least 19 of 20 moments, each judged by the others.
+    Of all moments of those loads, at least 19 in 20 count as recovered.
     """
 
     least_goodput: float
     most_p95_ms: float
     trials: int
-    trusted: bool
 
     @classmethod
     def of(cls, courses: Sequence[Course]) -> Normal | None:
@@ -40,10 +38,7 @@ class Normal:
         usable = [each for each in courses if len(_runs(each))]
         if not usable:
             return None
-        limits = _limits(usable)
-        others = [(each, [other for other in usable if other is not each] or usable) for each in usable]
-        tried = [found for each, rest in others for found in _at_once(_limits(rest), each)]
-        return cls(*limits, trials=len(usable), trusted=bool(tried) and float(np.mean(tried)) >= LEAST_AT_ONCE)
+        return cls(*_limits(usable), trials=len(usable))
 
 
 def recovery_s(normal: Normal, course: Course, healed_s: float) -> float | None:
@@ -93,13 +88,3 @@ def _good(limits: tuple[float, float], course: Course) -> Bools:
 
 def _inside(course: Course) -> Bools:
     return (course.windows_s >= _SETTLED_S) & (course.windows_s + WINDOW_S <= course.lasts_s + 1e-9)
-
-
-def _at_once(limits: tuple[float, float], course: Course) -> list[bool]:
-    """For every moment of a fault-free load, whether the rule finds it recovered at once, or a step later."""
-    good = _good(limits, course)
-    within = (course.windows_s[: len(good)] >= _SETTLED_S) & (
-        course.windows_s[: len(good)] + WINDOWS_IN_A_ROW * WINDOW_S <= course.lasts_s + 1e-9
-    )
-    or_next = good | np.append(good[1:], False)
-    return [bool(each) for each in or_next[within]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reports.render.tables import Table, comparison, outage, outage_remarks, unplanned_remarks
+from flashbench.evidence.documents import SuiteVerdict
+from reports.render.kills import false_alarms, kill_table
+from reports.render.tables import Table, comparison, outage, outage_remarks, unplanned_remarks, worth_telling
 from reports.render.words import MEANING
 from reports.summary import Summary, headline
 
@@ -14,12 +16,7 @@ def markdown(summary: Summary) -> str:
         lines += [f"- {cell(reason)}" for reason in (*summary.verdict.reasons, *summary.verdict.invalid_reasons)]
         lines.append("")
     if summary.verdict.controls:
-        lines += ["| broken on purpose | scenario | breaks | caught |", "|---|---|---|--:|"]
-        lines += [
-            f"| {cell(each.control)} | {each.scenario} | {each.breaks} | {each.caught} of {each.trials} |"
-            for each in summary.verdict.controls
-        ]
-        lines.append("")
+        lines += [*kills_as_markdown(summary.verdict), ""]
     for case in summary.cases:
         lines += [f"**{cell(case)}**", "", *_table(comparison(summary, case)), ""]
     lines += [f"- {cell(remark)}" for remark in unplanned_remarks(summary)]
@@ -29,14 +26,22 @@ def markdown(summary: Summary) -> str:
         lines += [f"**{cell(case)}**", "", *_table(outage(summary, case)), ""]
         lines += [*(f"- {cell(remark)}" for remark in outage_remarks(summary, case)), ""]
     lines += ["| trial | expected | found |", "|---|---|---|"]
-    for each in summary.trials:
+    told = worth_telling(summary)
+    for each in told:
         broken = ", ".join(finding.invariant for finding in each.verdict.findings if finding.status == "broken")
         found = f"{each.verdict.verdict} {broken}".rstrip()
         lines.append(f"| {cell(each.verdict.trial)} | {cell(each.verdict.expectation)} | {found} |")
+    if len(told) < len(summary.trials):
+        lines += ["", f"{len(summary.trials) - len(told):,} more trials ended as the first of their kind."]
     lines += ["", MEANING, ""]
     if summary.command:
         lines += [f"`{summary.command.replace('`', '')}`", ""]
     return "\n".join(lines)
+
+
+def kills_as_markdown(verdict: SuiteVerdict) -> list[str]:
+    """The kill table and the false alarms, as lines."""
+    return [*_table(kill_table(verdict)), "", cell(false_alarms(verdict))]
 
 
 def _table(table: Table) -> list[str]:

@@ -13,7 +13,9 @@ from flashbench.vocabulary import Tier
 from reports.places import places
 from reports.render import tables, words
 from reports.render.drawing import Gallery, Picture
+from reports.render.kills import false_alarms, kill_table
 from reports.render.palette import colour
+from reports.render.stories import diagram
 from reports.summary import Summary, headline
 
 _RESTS_ON = {
@@ -26,12 +28,18 @@ _RESTS_ON = {
 def page(summary: Summary, gallery: Gallery) -> str:
     """HTML with styles and pictures inline."""
     place = places(summary.strategy_names)
+    told = tables.worth_telling(summary)
     return fill(
         "page.html.j2",
         summary=summary,
         headline=headline(summary),
         meaning=words.MEANING,
         rests_on=_tiers(summary),
+        kills=kill_table(summary.verdict),
+        false_alarms=false_alarms(summary.verdict),
+        at_once=any(each.trial is not None and not each.trial.alone for each in summary.trials),
+        told=told,
+        alike=len(summary.trials) - len(told),
         tint=lambda strategy: colour(place[strategy]),
         comparisons=[(case, tables.comparison(summary, case)) for case in summary.cases],
         unplanned=tables.unplanned_remarks(summary),
@@ -48,6 +56,7 @@ def page(summary: Summary, gallery: Gallery) -> str:
         milliseconds=words.milliseconds,
         percent=words.percent,
         flat=_flat,
+        diagram=diagram,
     )
 
 

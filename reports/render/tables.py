@@ -11,8 +11,9 @@ from reports.latency.percentiles import SHOWN
 from reports.latency.statistics import Estimate
 from reports.outages.vitals import Vitals
 from reports.render.words import NONE, estimate, milliseconds, share
-from reports.summary import Outage, Summary
+from reports.summary import Outage, ReportedTrial, Summary
 
+MOST_TOLD = 60  # trials that a page shows one by one
 LOAD_LIMIT = 0.6  # of the fallback's capacity: beyond it, an outage measures overload
 
 
@@ -54,6 +55,21 @@ def unplanned_remarks(summary: Summary) -> list[str]:
     ]
 
 
+def worth_telling(summary: Summary) -> tuple[ReportedTrial, ...]:
+    """All trials of a suite of ordinary size; of a large one the first of each kind, and all that went wrong."""
+    if len(summary.trials) <= MOST_TOLD:
+        return summary.trials
+    kinds: set[tuple[str, str | None, str]] = set()
+    found = []
+    for each in summary.trials:
+        case = each.trial.case_name if each.trial is not None else None
+        kind = (each.verdict.strategy, case, each.verdict.verdict.value)
+        if kind not in kinds or not each.verdict.met:
+            found.append(each)
+        kinds.add(kind)
+    return tuple(found)
+
+
 def outage(summary: Summary, case: str) -> Table:
     """What a case's faults did to each strategy."""
     return Table(
@@ -76,7 +92,7 @@ def outage_remarks(summary: Summary, case: str) -> list[str]:
             f" at most {milliseconds(row.normal.most_p95_ms)} ms, as {_trials(row.normal.trials)} without a fault"
             f" {'show' if row.normal.trials > 1 else 'shows'}."
             for row in rows
-            if row.normal is not None and row.normal.trusted
+            if row.normal is not None
         ),
         *(
             f"{row.strategy}, recovery: {reason}."

@@ -34,6 +34,9 @@ STOCK_WITH_SOLD = """
     SELECT s.sku, s.initial, s.remaining, coalesce(sum(o.quantity), 0)::bigint AS sold
     FROM stock s LEFT JOIN orders o USING (sale_id, sku)
     WHERE s.sale_id = $1 GROUP BY s.sku, s.initial, s.remaining, s.position ORDER BY s.position"""
+RECORD = """
+    INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, remaining, seq, fence)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
 ORDERS = """
     SELECT order_id, sku, quantity, user_id, key, remaining, seq, fence, created_at
     FROM orders WHERE sale_id = $1 ORDER BY created_at"""
@@ -90,6 +93,20 @@ class PostgresLedger:
 
     async def commit_fenced(self, purchase: Purchase, fence: int) -> Result | Fenced:
         return await sell(self._database, purchase, fence, limit_s=self._transaction_limit_s)
+
+    async def record(
+        self,
+        connection: Connection,
+        purchase: Purchase,
+        *,
+        remaining: int | None = None,
+        seq: int | None = None,
+        fence: int | None = None,
+    ) -> UUID:
+        order_id = uuid4()
+        asked = (purchase.sale.sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key)
+        await connection.execute(RECORD, order_id, *asked, remaining, seq, fence)
+        return order_id
 
     async def find(self, sale: Sale, key: str) -> tuple[Purchase, Sold] | None:
         order = await self._lookups.find(sale.sale_id, key)

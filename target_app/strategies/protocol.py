@@ -139,6 +139,21 @@ class Ledger(Protocol):
     async def commit_fenced(self, purchase: Purchase, fence: int) -> Result | Fenced:
         """The same, refused unless ``fence`` is greater than the row's stored fence, which it then replaces."""
 
+    async def record(
+        self,
+        connection: Any,
+        purchase: Purchase,
+        *,
+        remaining: int | None = None,
+        seq: int | None = None,
+        fence: int | None = None,
+    ) -> UUID:
+        """Insert an order on a connection, and in the transaction, of your own; the new order's id.
+
+        Nothing is checked: key, limit and stock are the caller's business. ``seq`` is the order's place among the
+        sales of its SKU, to be left out unless it is the order in which they took effect.
+        """
+
     async def find(self, sale: Sale, key: str) -> tuple[Purchase, Sold] | None:
         """The order made with ``key``, as a replay, with what was bought.
 

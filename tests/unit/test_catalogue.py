@@ -49,7 +49,9 @@ def test_a_word_that_means_nothing_is_refused_with_the_way_out(word: str, senten
 def test_a_control_is_known_by_name_and_knows_what_it_breaks(tmp_path: Path) -> None:
     folder = tmp_path / "careless"
     folder.mkdir()
-    (folder / "control.toml").write_text('class = "Careless"\nbreaks = "I1"\nsummary = "no lock at all"\n')
+    (folder / "control.toml").write_text(
+        'class = "Careless"\nbreaks = "I1"\nexposed_by = "crowd"\nsummary = "no lock at all"\n'
+    )
 
     (control,) = catalogue.controls(tmp_path)
 

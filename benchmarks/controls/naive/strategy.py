@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from target_app.strategies.protocol import Purchase, Result, Sold, SoldOut, Strategy
 
 
@@ -25,10 +23,5 @@ class Naive(Strategy):
             await connection.execute(
                 "UPDATE stock SET remaining = $3 WHERE sale_id = $1 AND sku = $2", sale_id, purchase.sku, left
             )
-            order_id = uuid4()
-            await connection.execute(
-                "INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, remaining)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                *(order_id, sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key, left),
-            )
+            order_id = await self.resources.ledger.record(connection, purchase, remaining=left)
         return Sold(order_id, left, None)

@@ -8,7 +8,7 @@ from flashbench.load.briefing import Briefing
 
 
 def briefing(folder: Path) -> Briefing:
-    return Briefing("t", "nonce", str(folder), "clock", "s", ["sku-1"], 1, 1, 0, 0.0, 0.0, 0.0, 1.0)
+    return Briefing("t", "nonce", str(folder), "clock", "s", ["sku-1"], 1, 0, 1, 1, 0, 0.0, 0.0, 0.0, 1.0, {})
 
 
 def shipped(source: Path, at: Briefing) -> list[dict[str, Any]]:

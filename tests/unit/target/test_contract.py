@@ -11,7 +11,7 @@ from flashbench.target.contract import (
     Headers,
     classify_product,
     classify_purchase,
-    product_path,
+    product_request,
     purchase_request,
     server_timings,
 )
@@ -115,7 +115,7 @@ def test_every_try_of_an_attempt_is_the_same_request() -> None:
 def test_a_product_reading() -> None:
     reading = classify_product(200, headers(x_cache="stale", age="3"), b'{"version": 4, "remaining": 9}')
     assert (reading.cache, reading.age_s, reading.version, reading.remaining) == (CacheState.STALE, 3, 4, 9)
-    assert product_path("s", "sku/1") == "/sales/s/products/sku%2F1"
+    assert product_request("s", "sku/1").path == "/sales/s/products/sku%2F1"
 
 
 def test_a_reading_from_a_stranger() -> None:

@@ -1,0 +1,38 @@
+"""Broken on purpose: read, modify, write, with a round trip in between."""
+
+from __future__ import annotations
+
+from target_app.strategies.protocol import CounterKey, Purchase, Result, Sale, Sold, SoldOut, Strategy
+
+KEY = "get_set_in_redis:{sale_id}:{sku}"
+DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
+
+
+class GetSetInRedis(Strategy):
+    """Redis runs commands one at a time, not pairs of them."""
+
+    name = "get_set_in_redis"
+    summary = "GET, compare, SET"
+    counter = CounterKey(KEY)
+    declared_keys = ("get_set_in_redis:*",)
+
+    async def open(self, sale: Sale) -> None:
+        for item in sale.items.values():
+            await self._seed(KEY.format(sale_id=sale.sale_id, sku=item.sku), item.stock)
+
+    async def _seed(self, key: str, stock: int) -> None:
+        await self.resources.redis.call(lambda redis: redis.set(key, stock, ex=86400))
+
+    async def buy(self, purchase: Purchase) -> Result:
+        key = KEY.format(sale_id=purchase.sale.sale_id, sku=purchase.sku)
+        left = int(await self.resources.redis.call(lambda redis: redis.get(key))) - purchase.quantity
+        if left < 0:
+            return SoldOut()
+        await self.resources.redis.call(lambda redis: redis.set(key, left, ex=86400))
+        return await self._book(purchase)
+
+    async def _book(self, purchase: Purchase) -> Sold:
+        async with self.resources.database.connection() as connection, connection.transaction():
+            await connection.execute(DECREMENT, purchase.sale.sale_id, purchase.sku, purchase.quantity)
+            order_id = await self.resources.ledger.record(connection, purchase)
+        return Sold(order_id, None, None)

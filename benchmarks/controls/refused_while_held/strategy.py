@@ -1,0 +1,63 @@
+"""Broken on purpose: held is taken for sold."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import asyncpg
+
+from target_app.strategies.protocol import CounterKey, Purchase, Result, Sale, Sold, SoldOut, Strategy
+
+KEY = "refused_while_held:{sale_id}:{sku}"
+DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
+PAUSE_S = 0.01
+FIND = "SELECT order_id FROM orders WHERE sale_id = $1 AND key = $2 AND guarded"
+INSERT = """
+    INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, guarded)
+    VALUES ($1, $2, $3, $4, $5, $6, true)"""
+
+
+class RefusedWhileHeld(Strategy):
+    """Right about the count, wrong about what it means."""
+
+    name = "refused_while_held"
+    summary = "DECRBY; units that are only held count as sold"
+    counter = CounterKey(KEY)
+    declared_keys = ("refused_while_held:*",)
+
+    async def open(self, sale: Sale) -> None:
+        for item in sale.items.values():
+            await self._seed(KEY.format(sale_id=sale.sale_id, sku=item.sku), item.stock)
+
+    async def _seed(self, key: str, stock: int) -> None:
+        await self.resources.redis.call(lambda redis: redis.set(key, stock, ex=86400))
+
+    async def buy(self, purchase: Purchase) -> Result:
+        key, quantity = KEY.format(sale_id=purchase.sale.sale_id, sku=purchase.sku), purchase.quantity
+        if await self.resources.redis.call(lambda redis: redis.decrby(key, quantity)) < 0:
+            await self.resources.redis.call(lambda redis: redis.incrby(key, quantity))
+            return SoldOut()
+        await asyncio.sleep(PAUSE_S)
+        sold = await self._book(purchase)
+        if sold is not None:
+            return sold
+        await self.resources.redis.call(lambda redis: redis.incrby(key, quantity))
+        return await self._replay(purchase)
+
+    async def _book(self, purchase: Purchase) -> Sold | None:
+        """The order; None if its key has one already."""
+        sale_id, order_id = purchase.sale.sale_id, uuid4()
+        order = (order_id, sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key)
+        async with self.resources.database.connection() as connection:
+            try:
+                async with connection.transaction():
+                    await connection.execute(DECREMENT, sale_id, purchase.sku, purchase.quantity)
+                    await connection.execute(INSERT, *order)
+            except asyncpg.UniqueViolationError:
+                return None
+        return Sold(order_id, None, None)
+
+    async def _replay(self, purchase: Purchase) -> Sold:
+        async with self.resources.database.connection() as connection:
+            return Sold(await connection.fetchval(FIND, purchase.sale.sale_id, purchase.key), None, None, replayed=True)
