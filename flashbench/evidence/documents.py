@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from flashbench.vocabulary import ExitCode, Tier, Validity, Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 2  # 2 added `alone`; what an older version wrote is read as it is
 
 TRIAL = "trial.json"
 STOCK = "stock.json"
@@ -125,7 +125,7 @@ class PlannedFault(Document):
 class TrialDocument(Document):
     """``trial.json``. ``problems`` are sentences that bar a PASS; each was true when it was written."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     trial: str  # the folder's name
     suite: str | None = None
     strategy: str  # a registered name
@@ -195,7 +195,7 @@ class FileEntry(Document):
 class ManifestDocument(Document):
     """``manifest.json``: every file of the trial but itself and ``verdict.json``."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     files: tuple[FileEntry, ...]
 
 
@@ -275,7 +275,7 @@ class SuiteDocument(Document):
     A suite is judged against ``trials``: one that left no folder makes it UNPROVEN.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     suite: str
     trials: tuple[PlannedTrial, ...]
     seed: int | None = None

@@ -46,7 +46,7 @@ class Briefing:
         if not self.target:
             return ReferenceContract()
         target = TargetFile.model_validate(self.target)
-        return TemplateContract(target, {sku: target.sku_of(n, sku) for n, sku in enumerate(self.skus)})
+        return TemplateContract(target, {sku: target.sku_of(n, sku, self.sale_id) for n, sku in enumerate(self.skus)})
 
     def mark_folder(self) -> None:
         """Leave the nonce in the folder."""

@@ -73,12 +73,13 @@ class PeerTarget:
                 " give fewer with --skus."
             )
         sale_id = secrets.token_hex(8)
-        self._names.update({item.sku: self._target.sku_of(n, item.sku) for n, item in enumerate(sale.items)})
         self._initial = {item.sku: item.stock for item in sale.items}
+        self._name(sale, sale_id)
         for seed in self._target.seed:
             for item in sale.items if seed.each == "sku" else sale.items[:1]:
                 values = {"sku": self._names[item.sku], "stock": item.stock, "price": item.price}
-                self._seed(seed, {"sale_id": sale_id, **values})
+                sale_id = self._seed(seed, {"sale_id": sale_id, **values}) or sale_id
+            self._name(sale, sale_id)
         try:
             self._earlier = (
                 frozenset(row.order_id for row in self.ledger(sale_id)) if self._target.ledger else frozenset()
@@ -138,7 +139,12 @@ class PeerTarget:
         """Whether the target file says where the orders stand."""
         return self._target.ledger is not None
 
-    def _seed(self, seed: SeedTemplate, values: Mapping[str, Any]) -> None:
+    def _name(self, sale: SaleSpec, sale_id: str) -> None:
+        """The service's names of the sale's SKUs."""
+        self._names.update({item.sku: self._target.sku_of(n, item.sku, sale_id) for n, item in enumerate(sale.items)})
+
+    def _seed(self, seed: SeedTemplate, values: Mapping[str, Any]) -> str | None:
+        """Send it; the service's own id of the sale, if the answer states one."""
         try:
             response = self._send(seed.filled(values), timeout=30.0)
         except httpx.HTTPError as error:
@@ -148,6 +154,14 @@ class PeerTarget:
                 f"{self._target.name} would not be seeded: {seed.method} {response.request.url.path} gave status"
                 f" {response.status_code}."
             )
+        if seed.sale_id is None:
+            return None
+        found = at(parsed(response.text), seed.sale_id)
+        if found is None:
+            raise UsageError(
+                f"the answer of {self._target.name} states no sale at {seed.sale_id!r}: check its [[seed]]."
+            )
+        return str(found)
 
     def _remaining(self, sale_id: str) -> dict[str, int | None]:
         source = self._target.stock

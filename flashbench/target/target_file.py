@@ -26,6 +26,7 @@ from flashbench.target.protocol import Answer, ProductReading, PurchaseOrder
 from flashbench.vocabulary import Outcome
 
 OF_A_SALE = frozenset({"sale_id"})
+OF_A_NAME = OF_A_SALE | {"sku"}
 OF_A_SKU = OF_A_SALE | {"sku", "stock", "price"}
 OF_A_PURCHASE = OF_A_SALE | {"sku", "quantity", "user_id", "user", "key"}
 
@@ -84,11 +85,15 @@ class PurchaseTemplate(RequestTemplate):
 
 
 class SeedTemplate(RequestTemplate):
-    """A request that prepares a sale, once per SKU or once in all; ``expect`` are the statuses that mean done."""
+    """A request that prepares a sale, once per SKU or once in all; ``expect`` are the statuses that mean done.
+
+    ``sale_id``: where the service's own id of the sale stands in the answer; from then on it is ``${sale_id}``.
+    """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     each: Literal["sku", "sale"] = "sku"
     expect: Statuses = (200, 201, 202, 204)
+    sale_id: str | None = None
 
 
 class ReadTemplate(RequestTemplate):
@@ -131,13 +136,14 @@ class LedgerSource(Document):
 
 
 class TargetFile(Document):
-    """A service as a target. ``skus`` are its own names of the sale's SKUs, in order, where they are fixed.
+    """A service as a target. ``sku`` makes its name of a SKU from ours; ``skus`` lists its names where they are fixed.
 
     ``settle_s``: after that long without a request nothing goes on in it any more.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
     settle_s: Annotated[float, Field(ge=0, le=600)] = 2.0
+    sku: str = "${sku}"
     skus: tuple[str, ...] = ()
     seed: tuple[SeedTemplate, ...] = ()
     purchase: PurchaseTemplate
@@ -151,10 +157,12 @@ class TargetFile(Document):
         requests: list[tuple[str, RequestTemplate | None, frozenset[str]]] = [
             *found,
             ("purchase", self.purchase, OF_A_PURCHASE),
-            ("read", self.read, OF_A_SALE | {"sku"}),
-            ("stock", self.stock.request if self.stock else None, OF_A_SALE | {"sku"}),
+            ("read", self.read, OF_A_NAME),
+            ("stock", self.stock.request if self.stock else None, OF_A_NAME),
             ("ledger", self.ledger.request if self.ledger else None, OF_A_SALE),
         ]
+        for name in sorted(set(_names(self.sku)) - OF_A_NAME):
+            raise ValueError(f"sku has ${{{name}}}: {nearest(name, OF_A_NAME)}")
         for which, request, known in requests:
             for name in sorted(request.names() - known) if request is not None else ():
                 raise ValueError(f"the {which} request has ${{{name}}}: {nearest(name, known)}")
@@ -165,9 +173,9 @@ class TargetFile(Document):
         """Whether anything is read by SQL."""
         return any(source is not None and source.sql for source in (self.stock, self.ledger))
 
-    def sku_of(self, number: int, name: str) -> str:
+    def sku_of(self, number: int, name: str, sale_id: str) -> str:
         """The service's own name of the sale's SKU."""
-        return self.skus[number] if self.skus else name
+        return self.skus[number] if self.skus else Template(self.sku).substitute(sku=name, sale_id=sale_id)
 
 
 class TemplateContract:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.checks.history import NEVER as UNANSWERED
-from reports.checks.history import NULL, SOLD, SOLD_OUT, UNKNOWN, History, Ints
+from reports.checks.history import NULL, SOLD, SOLD_OUT, UNKNOWN, Bools, History, Ints
 from reports.linearizability import NEVER, UNSTATED, Kind, Operations
 from reports.linearizability.operations import ALWAYS, Positions
 
@@ -130,13 +130,12 @@ def _refused(history: History) -> _Part:
 
 
 def _orders(history: History, rows: Positions) -> _Part:
-    """Rows of the ledger as sales; only an acknowledged purchase's first row has a return."""
+    """Rows of the ledger as sales; only the one that a buyer was told of has a return."""
     ledger, purchases = history.ledger, history.purchases
     assert ledger is not None
     rows = rows[(ledger.sku[rows] >= 0) & (ledger.quantity[rows] > 0)]
     purchase = ledger.purchase[rows]
-    known = purchase >= 0
-    acknowledged = known & (purchases.outcome[purchase] == SOLD) & _firsts(purchase)
+    known, acknowledged = purchase >= 0, _acknowledged_rows(history)[rows]
     return _Part(
         Kind.SALE,
         ledger.sku[rows],
@@ -151,19 +150,24 @@ def _orders(history: History, rows: Positions) -> _Part:
 
 
 def _beyond_acknowledged(history: History) -> Positions:
-    """Orders that are not the first of a purchase whose buyer was told of it."""
+    """Orders that no buyer was told of, or that came on top of the one that he was told of."""
+    return np.flatnonzero(~_acknowledged_rows(history))
+
+
+def _acknowledged_rows(history: History) -> Bools:
+    """Of each purchase that sold one row: that with the order_id of the answer, or the first if there is none."""
     ledger, purchases = history.ledger, history.purchases
     assert ledger is not None
-    known = ledger.purchase >= 0
-    told = known & (purchases.outcome[ledger.purchase] == SOLD) & _firsts(ledger.purchase)
-    return np.flatnonzero(~told)
-
-
-def _firsts(groups: Positions) -> np.ndarray:
-    """Whether each entry is the first of its value."""
-    first = np.zeros(len(groups), bool)
-    first[np.unique(groups, return_index=True)[1]] = True
-    return first
+    assert history.ledger_frame is not None
+    sold = np.flatnonzero((ledger.purchase >= 0) & (purchases.outcome[ledger.purchase] == SOLD))
+    decisive = purchases.decisive[ledger.purchase[sold]]
+    answered = history.try_frame["order_id"].to_numpy(object)[decisive]
+    other = history.ledger_frame["order_id"].to_numpy(object)[sold] != answered
+    order = np.lexsort((sold, other, ledger.purchase[sold]))
+    _, first = np.unique(ledger.purchase[sold][order], return_index=True)
+    told = np.zeros(len(ledger), bool)
+    told[sold[order[first]]] = True
+    return told
 
 
 def _readings(history: History) -> _Part:

@@ -130,6 +130,11 @@ class History:
     def at_rest(self) -> bool:
         return self.trial.quiescence is not None and self.trial.quiescence.reached
 
+    @property
+    def store(self) -> str:
+        """Who says what remains: a database that the harness read, or the target itself."""
+        return "the target" if self.trial.ledger_source == "target" else "Postgres"
+
     @cached_property
     def skus(self) -> tuple[str, ...]:
         return tuple(item.sku for item in self.trial.sale.items)

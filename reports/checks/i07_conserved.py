@@ -31,7 +31,7 @@ def check(history: History) -> Finding:
         if reading.postgres_remaining is not None:
             left = reading.postgres_remaining
             claims.append(
-                (f"{sku}: sold {ordered} + {left} remaining in Postgres", int(ordered) + left, int(initial), "")
+                (f"{sku}: sold {ordered} + {left} remaining in {history.store}", int(ordered) + left, int(initial), "")
             )
         if reading.redis_remaining is not None:
             left, held = reading.redis_remaining, reading.redis_held or 0

@@ -27,7 +27,7 @@ def check(history: History) -> Finding:
         left = int(initial - ordered)
         if reading.redis_remaining is None and history.trial.counter is not None:
             unread.append(sku)
-        for store, stated in (("Postgres", reading.postgres_remaining), ("Redis", reading.redis_remaining)):
+        for store, stated in ((history.store, reading.postgres_remaining), ("Redis", reading.redis_remaining)):
             if stated is not None and stated != left:
                 wrong.append(f"{sku}: {store} says {stated} remain, the ledger leaves {left}")
         if reading.redis_held:
@@ -50,5 +50,5 @@ def check(history: History) -> Finding:
             f"the counter of {unread[0]} was not found in Redis ({counted(len(unread), 'SKU')})", numbers
         )
     if history.trial.counter is None:
-        return Finding.held("Postgres has what the ledger leaves; the strategy declares no counter in Redis", numbers)
+        return Finding.held(f"{history.store} has what the ledger leaves; no counter in Redis is declared", numbers)
     return Finding.held("Redis and Postgres have what the ledger leaves, and nothing is held", numbers)

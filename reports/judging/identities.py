@@ -20,6 +20,8 @@ def identities(history: History, telemetry: pd.DataFrame | None) -> tuple[str, .
         lines += _conserved(history, sku)
     if len(history.skus) > len(shown):
         lines.append(f"and {len(history.skus) - len(shown)} more SKUs, in report.json")
+    if history.trial.ledger_source == "target":
+        lines.append("ledger and stock as stated by the target")
     return (*lines, *_resolved(history))
 
 
@@ -55,9 +57,8 @@ def _conserved(history: History, sku: int) -> list[str]:
     lines = []
     if reading.postgres_remaining is not None:
         left = reading.postgres_remaining
-        lines.append(
-            f"{initial} initial = {ordered} sold + {left} remaining in Postgres{_mark(initial == ordered + left)}"
-        )
+        sums = f"{initial} initial = {ordered} sold + {left} remaining in {history.store}"
+        lines.append(f"{sums}{_mark(initial == ordered + left)}")
     if reading.redis_remaining is not None:
         left, held = reading.redis_remaining, reading.redis_held or 0
         sums = f"{initial} initial = {ordered} sold + {left} remaining + {held} held in Redis"

@@ -151,8 +151,11 @@ def _fill(slots: _Slots, history: Operations, loose: Positions, unknown: Positio
     last = np.searchsorted(release, history.returned[loose], side="right") - 1
     nowhere = np.flatnonzero(first > last)
     if len(nowhere):
-        sale = int(loose[nowhere[0]])
-        return Violation("a sale fits between no two of the answers that say what was left", (sale,))
+        sale, slot = int(loose[nowhere[0]]), int(first[nowhere[0]])
+        if slot < most:
+            return Violation("a sale fits between no two of the answers that say what was left", (sale,))
+        late = int(slots.late[most])
+        return Violation(f"{_told(history, late)}, and somebody who asked later was sold a unit", (late, sale))
     stages = _Stages.of(release, deadline, slots.taken[1 : most + 1] == 0, slots.required)
     unknown_first = np.searchsorted(deadline, history.invoked[unknown], side="left")
     usable = stages.number[unknown_first[unknown_first < most]]

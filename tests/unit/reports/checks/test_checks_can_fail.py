@@ -238,7 +238,7 @@ BREAKS: list[tuple[Break, set[str]]] = [
     (refused_but_ordered, {"I3"}),
     (failed_but_ordered, {"I3"}),
     (unknown_ordered_differently, {"I3"}),
-    (two_orders_for_one_key, {"I4", "I8"}),
+    (two_orders_for_one_key, {"I4"}),
     (replay_with_another_order, {"I4"}),
     (replay_with_another_remaining, {"I4"}),
     (replay_with_another_seq, {"I4"}),

@@ -45,7 +45,7 @@ def test_one_too_many() -> None:
 def test_told_sold_out_while_a_unit_was_left() -> None:
     early, late = Operation(REFUSAL, 1, 2), Operation(SALE, 3, 4)
     assert quantities(1, early, late) == "a buyer of 1 was told sold out when at least 1 of 1 units were left"
-    assert units(1, early, late)
+    assert units(1, early, late) == "a buyer was told sold out, and somebody who asked later was sold a unit"
     assert units(1, Operation(REFUSAL, 1, 3), late) is None, "touching stamps are concurrent"
 
 
