@@ -6,7 +6,7 @@ from flashbench.evidence.documents import CaughtControl, SuiteVerdict
 from flashbench.vocabulary import Verdict
 from reports.render.tables import Table
 
-TEXTS = 4
+TEXTS = 2
 
 
 def kill_table(verdict: SuiteVerdict) -> Table:
@@ -14,8 +14,8 @@ def kill_table(verdict: SuiteVerdict) -> Table:
     rows = sorted(verdict.controls, key=lambda each: (int(each.breaks[1:]), each.control))
     return Table(
         headings=(
-            *("control", "scenario", "breaks", "also found"),
-            *("caught", "of all, at least", "purchases until seen"),
+            *("control", "breaks", "caught", "of all, at least", "purchases until seen"),
+            *("scenario", "also found"),
         ),
         rows=tuple(_row(each) for each in rows),
         texts=TEXTS,
@@ -35,10 +35,10 @@ def false_alarms(verdict: SuiteVerdict) -> str:
 def _row(control: CaughtControl) -> tuple[str, ...]:
     return (
         control.control,
-        control.scenario,
         control.breaks,
-        ", ".join(control.also),
         f"{control.caught} of {control.trials}",
         f"{control.at_least:.0%}",
         "–" if control.purchases is None else f"{control.purchases:,}",
+        control.scenario,
+        ", ".join(control.also),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flashbench.catalogue import ROOT
+from flashbench.catalogue import ROOT, controls
 from flashbench.load.options import HELP
 from tests.end_to_end.reader import TINY, run
 
@@ -75,12 +75,36 @@ def test_every_command_of_the_pages_has_the_options_that_it_uses(page: str, line
         assert words[:2] == ["compose", "up"]
         assert words[-1].partition("=")[0] in (ROOT / "docker-compose.yml").read_text()
         return
-    if Path(program).name == "locust":
+    if program == "node":
+        assert all(word in (ROOT / words[0]).read_text() for word in words[1:] if word.startswith("--"))
+        return
+    if Path(program).name == "pytest":
+        asked = ["-m", "pytest", "--help"]
+    elif Path(program).name == "locust":
         asked = ["-m", "locust", "-f", str(ROOT / words[words.index("-f") + 1]), "--help"]
     else:
-        asked = ["-m", "benchmarks", words[0], "--help"]
-    shown = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True).stdout
+        asked = ["-m", "benchmarks", *words[: 2 if words[0] == "cost" else 1], "--help"]
+    shown = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     shown += " ".join(f"--{name.replace('_', '-')}" for name in HELP)  # Locust's help does not load the locustfile
     for word in words:
         if word.startswith("--"):
             assert re.search(rf"{word}\b", shown), f"{page}: {line}"
+
+
+def test_the_example_of_a_history_is_true() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "proof.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, check=True, cwd=ROOT)
+    sentence, operations = done.stdout.splitlines()
+    assert sentence.startswith("a buyer was told sold out when no more than 0 of 1 units could have been sold,")
+    assert operations == "(0, 1)"
+
+
+def test_the_kill_table_is_of_these_controls_and_meets_the_targets() -> None:
+    text = (DOCS / "proof.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| (I\d+) \| (\d+) of (\d+) \| [^|]* \| [^|]* \| (\w+) \|", text, re.MULTILINE)
+    assert {(name, scenario, breaks) for name, breaks, _, _, scenario in rows} == {
+        (each.name, each.exposed_by, each.breaks) for each in controls()
+    }
+    assert all(int(trials) >= 20 and int(caught) >= 0.95 * int(trials) for _, _, caught, trials, _ in rows)
+    (quiet,) = re.findall(r"^(\d+) trials of .*: not one was accused\.$", text, re.MULTILINE)
+    assert int(quiet) >= 200

@@ -1,0 +1,73 @@
+"""The page about services of one's own, followed as it stands: a service in Node, hammered by its target file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flashbench.catalogue import ROOT
+from tests.end_to_end.reader import run
+
+PAGE = (ROOT / "docs" / "your-own-service.md").read_text()
+NODE, LOCUST = (line for text in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in text.splitlines())
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to run the example with")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., str]]:
+    """Starts the page's service on a free port, with more options if wanted; the Locust command for it."""
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str) -> str:
+        words = shlex.split(NODE.replace("8099", "0"))
+        service = subprocess.Popen([*words, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        running.append(service)
+        assert service.stdout is not None
+        port: str = service.stdout.readline().rpartition(":")[2].strip()
+        command: str = LOCUST.replace("8099", port).replace("-t 5s", "-t 1s").replace("--stock 300", "--stock 60")
+        return command
+
+    yield begin
+    for service in running:
+        service.terminate()
+        service.communicate(timeout=10)
+
+
+@needs_node
+def test_a_service_that_is_right_passes_and_the_verdict_says_on_whose_word(
+    start: Callable[..., str], tmp_path: Path
+) -> None:
+    done = run(start(), tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tier B" in done.stdout
+    assert "ledger and stock as stated by the target" in done.stdout
+
+
+@needs_node
+def test_a_careless_one_fails_with_the_shortest_story(start: Callable[..., str], tmp_path: Path) -> None:
+    done = run(start("--careless"), tmp_path)
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert re.search(r"BROKEN +I1 ", done.stdout)
+    assert "I1 no oversell, in short" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (" --host http://127.0.0.1:8099", "--target says how a service is spoken to, not where it is: give --host."),
+        ("--host http://127.0.0.1:8099", "nothing usable answers at http://127.0.0.1:1"),
+    ],
+    ids=["no host", "nobody there"],
+)
+def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path, change: str, sentence: str) -> None:
+    done = run(LOCUST.replace(change, "--host http://127.0.0.1:1" if change[0] == "-" else ""), tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
