@@ -10,10 +10,10 @@ from benchmarks.telemetry.plan import Plan
 from flashbench.services import StackInfo
 
 
-def companions(run: PlannedRun, stack: StackInfo, *, alone: bool) -> dict[str, list[str]]:
-    """Commands by name: telemetry unless other trials run meanwhile, faults where the scenario plans any."""
+def companions(run: PlannedRun, stack: StackInfo, *, watched: bool) -> dict[str, list[str]]:
+    """Commands by name: telemetry if the stack is to be watched, faults where the scenario plans any."""
     found = {}
-    if alone:
+    if watched:
         plan = telemetry_plan(stack).model_dump_json()
         found["telemetry"] = [sys.executable, "-m", "benchmarks.telemetry", plan]
     if run.scenario.faults:

@@ -30,7 +30,7 @@ class LocustProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **secrets_of(stack), "FLASHBENCH_TRIAL": json.dumps(dict(briefing))},
+                env={**os.environ, **_environment(run, stack), "FLASHBENCH_TRIAL": json.dumps(dict(briefing))},
                 process_group=0,
                 preexec_fn=dies_with_parent(),
             )
@@ -62,19 +62,29 @@ class LocustProcess:
 
 def command(run: PlannedRun, stack: StackInfo, folder: Path) -> list[str]:
     """The Locust command of a trial; anyone can run it by hand against ``flashbench serve``."""
-    scenario = run.scenario
+    scenario, service = run.scenario, run.contender.service
+    aim: dict[str, Any] = {"host": stack.base_url, "strategy": run.contender.plugin or run.contender.name}
+    asked = {**scenario.parameters, "seed": run.seed}
+    if service is not None:
+        aim = {"host": service.host, "target": service.target_file}
+        asked |= {} if service.idempotent else {"twin_share": 0}
     parameters = [
-        part
-        for name, value in {**scenario.parameters, "seed": run.seed}.items()
-        for part in (f"--{name.replace('_', '-')}", str(value))
+        part for name, value in {**aim, **asked}.items() for part in (f"--{name.replace('_', '-')}", str(value))
     ]
     processes = ["--processes", str(scenario.processes)] if scenario.processes > 1 else []
     return [
         *(sys.executable, "-m", "locust", "-f", str(scenario.path), "--headless", "--only-summary"),
         *("-u", str(scenario.users), "-r", str(scenario.users), "-t", f"{scenario.run_time_s}s"),
-        *("--host", str(stack.base_url), "--strategy", run.contender.plugin or run.contender.name),
         *("--evidence", str(folder), *parameters, *processes),
     ]
+
+
+def _environment(run: PlannedRun, stack: StackInfo) -> dict[str, str]:
+    """The stack's secrets, or those of somebody else's service."""
+    service = run.contender.service
+    if service is None:
+        return secrets_of(stack)
+    return {"FLASHBENCH_DATABASE_URL": service.database_url or "", "FLASHBENCH_REDIS_URL": ""}
 
 
 def secrets_of(stack: StackInfo) -> dict[str, str]:

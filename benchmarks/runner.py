@@ -125,6 +125,7 @@ class _Side:
             "at_once": len(stacks),
             "revision": request.revision,
             "plugins": _plugin_hashes(request.plugins),
+            "target_files": _target_hashes(request.runs),
         }
         self.document = SuiteDocument(
             suite=request.suite.name,
@@ -147,6 +148,7 @@ class _Side:
     def start(self, run: PlannedRun, stack: StackInfo) -> _RunningTrial:
         """Start one trial."""
         alone = len(self.stacks) == 1
+        watched = alone and run.contender.service is None
         briefing = {
             "trial": run.trial,
             "suite": self.request.suite.name,
@@ -155,7 +157,7 @@ class _Side:
             "control": run.contender.control,
             "expectation": run.expectation,
             "faults": [each.model_dump() for each in run.scenario.faults],
-            "companions": companions(run, stack, alone=alone),
+            "companions": companions(run, stack, watched=watched),
             "fingerprint": self.document.fingerprint,
         }
         log = self.request.folder / "logs" / f"{run.trial}.log"
@@ -273,7 +275,7 @@ def _registered_names(request: RunRequest, stack: StackInfo) -> list[str]:
         offer = target.offer()
     finally:
         target.close()
-    contenders = dict.fromkeys(run.contender for run in request.runs)
+    contenders = dict.fromkeys(run.contender for run in request.runs if run.contender.service is None)
     names = [offer.registered_name(each.name, each.plugin) for each in contenders]
     return [name for name in names if name is not None]
 
@@ -281,6 +283,12 @@ def _registered_names(request: RunRequest, stack: StackInfo) -> list[str]:
 def _plugin_hashes(plugins: Sequence[str]) -> dict[str, str]:
     paths = [Path(plugin.rpartition(":")[0]) for plugin in plugins]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _target_hashes(runs: Sequence[PlannedRun]) -> dict[str, str]:
+    """Of the target files of services that are not the reference app."""
+    services = {run.contender.name: run.contender.service for run in runs if run.contender.service is not None}
+    return {name: hashlib.sha256(each.target_file.read_bytes()).hexdigest() for name, each in services.items()}
 
 
 def _cases(request: RunRequest) -> dict[str, dict[str, Any]]:

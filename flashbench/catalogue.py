@@ -21,12 +21,23 @@ CONTROLS = ROOT / "benchmarks" / "controls"
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """Somebody else's service: where it is, how it is spoken to, and the database that its SQL is for."""
+
+    host: str
+    target_file: Path
+    idempotent: bool
+    database_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contender:
     """A way to deduct stock that a trial can be run with.
 
     ``name`` is what the app registers it under, once known; ``plugin`` is ``/absolute/path.py:ClassName`` for what
     the app has to be told of at start, None for what it ships with; ``breaks`` is the invariant a control breaks, and
-    ``exposed_by`` the scenario of the suite ``controls`` in which that shows.
+    ``exposed_by`` the scenario of the suite ``controls`` in which that shows. ``service`` is what is hammered if it is
+    not the reference app.
     """
 
     name: str
@@ -34,6 +45,7 @@ class Contender:
     plugin: str | None = None
     breaks: str | None = None
     exposed_by: str | None = None
+    service: Service | None = None
 
     @property
     def control(self) -> bool:

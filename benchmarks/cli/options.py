@@ -21,6 +21,13 @@ RedisUrl = Annotated[
     str | None,
     typer.Option("--redis-url", envvar="FLASHBENCH_REDIS_URL", help="Redis to use instead of an embedded one."),
 ]
+TargetFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--target", help="Target file of a service that is hammered instead of the app; its SQL reads --database-url."
+    ),
+]
+Host = Annotated[str | None, typer.Option("--host", help="Where the service of --target is.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Folder = Annotated[Path, typer.Argument(help="A trial's or a suite's folder.", show_default=False)]
 WorseThan = Annotated[

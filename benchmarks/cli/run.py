@@ -11,15 +11,17 @@ import typer
 from rich.console import Console
 
 from benchmarks.baseline import checked_out
-from benchmarks.cli.options import DatabaseUrl, RedisUrl, Strategies, WorseThan
+from benchmarks.cli.options import DatabaseUrl, Host, RedisUrl, Strategies, TargetFile, WorseThan
 from benchmarks.cli.verdict_table import print_comparison, print_suite, wide_console
 from benchmarks.fault import fault_class
 from benchmarks.plan import plan
 from benchmarks.progress import run_progress
 from benchmarks.runner import RunRequest, current_revision, run_suites, suite_folder
 from benchmarks.suite import MOST_SEEDS, Suite, find, read
-from flashbench.catalogue import contender
+from flashbench.catalogue import Contender, Service, contender
 from flashbench.errors import UsageError
+from flashbench.target.http import checked_url
+from flashbench.target.target_file import read_target
 from flashbench.vocabulary import ExitCode
 
 
@@ -40,17 +42,26 @@ def run(
         ),
     ] = None,
     worse_than: WorseThan = 20.0,
+    target: TargetFile = None,
+    host: Host = None,
     database_url: DatabaseUrl = None,
     redis_url: RedisUrl = None,
 ) -> None:
     """Run a suite and say what it shows: 0 PASS, 10 FAIL, 11 UNPROVEN, 12 INVALID, 13 slower than the baseline.
 
-    --strategy replaces the suite's strategies; its controls always run. A strategy of your own is expected to pass.
+    --strategy replaces the suite's strategies; its controls always run. A strategy of your own is expected to pass, and
+    so is a service of your own, named with --target and --host.
     """
+    own = [contender(word) for word in strategy or ()]
+    service = _service(target, host, database_url)
+    if service is not None:
+        if own or baseline or redis_url:
+            raise UsageError("--target goes with neither --strategy nor --baseline nor --redis-url.")
+        own, database_url = [service], None
     chosen = _repeated(read(find(suite)), seeds)
     console = wide_console()
     given = {name for name, url in (("postgres", database_url), ("redis", redis_url)) if url}
-    chosen = _sparing(chosen, given, console)
+    chosen = _sparing(chosen, given | ({"postgres", "redis"} if service is not None else set()), console)
     if baseline is not None and (database_url or redis_url):
         raise UsageError("--baseline needs stacks of its own: leave --database-url and --redis-url away.")
     if chosen.stacks > 1 and (baseline is not None or given):
@@ -58,7 +69,6 @@ def run(
             f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: it takes neither"
             " --baseline nor --database-url nor --redis-url."
         )
-    own = [contender(word) for word in strategy or ()]
     repeats = 0
     if baseline is not None and seeds is None:
         quiet = sum(not scenario.faults for scenario in chosen.scenarios)
@@ -131,6 +141,19 @@ def _compare(base: Path, new: Path, minimum: float, out: Path, console: Console)
     found = compare(base, new, minimum=minimum, one_job=True)
     print_comparison(found, write_comparison(found, out), console)
     return found.exit_code
+
+
+def _service(target: Path | None, host: str | None, database_url: str | None) -> Contender | None:
+    """Somebody else's service as the one that is put to the test."""
+    if target is None or host is None:
+        if target is not None or host is not None:
+            raise UsageError("--target says how a service is spoken to and --host where it is: give both, or neither.")
+        return None
+    file = read_target(target)
+    if file.needs_database and not database_url:
+        raise UsageError(f"{file.name} is read by SQL: give --database-url.")
+    service = Service(checked_url(host), target.resolve(), file.purchase.idempotent, database_url)
+    return Contender(file.name, "somebody else's service", service=service)
 
 
 def _enough_for_a_gate(strategies: int, cases: int) -> int:

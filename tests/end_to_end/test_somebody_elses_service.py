@@ -12,27 +12,26 @@ from pathlib import Path
 import pytest
 
 from flashbench.catalogue import ROOT
-from tests.end_to_end.reader import run
+from tests.end_to_end.reader import TINY, run
 
 PAGE = (ROOT / "docs" / "your-own-service.md").read_text()
-NODE, LOCUST = (line for text in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in text.splitlines())
+NODE, LOCUST, SUITE = (line for text in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in text.splitlines())
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to run the example with")
 
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., str]]:
-    """Starts the page's service on a free port, with more options if wanted; the Locust command for it."""
+    """Starts the page's service on a free port, with more options if wanted; a command of the page for it."""
     running: list[subprocess.Popen[str]] = []
 
-    def begin(*options: str) -> str:
+    def begin(command: str, *options: str) -> str:
         words = shlex.split(NODE.replace("8099", "0"))
         service = subprocess.Popen([*words, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         running.append(service)
         assert service.stdout is not None
         port: str = service.stdout.readline().rpartition(":")[2].strip()
-        command: str = LOCUST.replace("8099", port).replace("-t 5s", "-t 1s").replace("--stock 300", "--stock 60")
-        return command
+        return command.replace("8099", port)
 
     yield begin
     for service in running:
@@ -41,18 +40,21 @@ def start() -> Iterator[Callable[..., str]]:
 
 
 @needs_node
-def test_a_service_that_is_right_passes_and_the_verdict_says_on_whose_word(
+def test_a_service_that_is_right_passes_beside_a_control_and_the_verdict_says_on_whose_word(
     start: Callable[..., str], tmp_path: Path
 ) -> None:
-    done = run(start(), tmp_path)
+    (tmp_path / "tiny.toml").write_text(TINY)
+    done = run(start(SUITE.replace("quick", "tiny.toml")), tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tier B" in done.stdout
-    assert "ledger and stock as stated by the target" in done.stdout
+    assert re.search(r"node-shop +pass +PASS +40 +40 +40 +B", done.stdout)
+    assert "control naive in flash_sale: I1 found broken in 1 of 1 trials" in done.stdout
+    (report,) = tmp_path.glob("results/*/report.html")
+    assert "ledger and stock as stated by the target" in report.read_text()
 
 
 @needs_node
 def test_a_careless_one_fails_with_the_shortest_story(start: Callable[..., str], tmp_path: Path) -> None:
-    done = run(start("--careless"), tmp_path)
+    done = run(start(LOCUST, "--careless").replace("-t 5s", "-t 1s").replace("--stock 300", "--stock 60"), tmp_path)
     assert done.returncode == 10, done.stdout + done.stderr
     assert re.search(r"BROKEN +I1 ", done.stdout)
     assert "I1 no oversell, in short" in done.stdout
