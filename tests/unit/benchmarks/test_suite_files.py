@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from benchmarks import catalogue
 from benchmarks.plan import PlannedRun, plan
 from benchmarks.suite import find, read
 from flashbench import UsageError
+from flashbench.catalogue import card, controls
+from reports.checks.registry import checks
 
 GOOD = """
 summary = "mine"
@@ -138,3 +141,42 @@ def test_two_scenarios_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> 
 
 def _order(run: PlannedRun) -> tuple[str, str, int]:
     return run.contender.name, run.scenario.label, run.seed
+
+
+def test_exposed_controls_meet_the_scenario_that_exposes_them_as_often_as_it_says(tmp_path: Path) -> None:
+    suite = read(
+        write(
+            tmp_path,
+            """
+strategies = ["row_lock"]
+seeds = 1
+control_seeds = 2
+stacks = 3
+[[scenarios]]
+name = "flash_sale"
+label = "tabs"
+controls = "exposed"
+""",
+        )
+    )
+    exposed = {each.name for each in controls() if each.exposed_by == "tabs"}
+    assert suite.stacks == 3
+    assert len(exposed) > 1
+    assert {each.name for each in suite.scenarios[0].controls or ()} == exposed
+    runs = Counter(run.contender.name for run in plan(suite, (), 1))
+    assert runs == {"row_lock": 1, **dict.fromkeys(exposed, 2)}
+
+
+def test_every_control_is_in_the_suite_of_controls_with_a_card_that_says_the_same() -> None:
+    suite = read(find("controls"))
+    met = {(each.name, scenario.label) for scenario in suite.scenarios for each in scenario.controls or ()}
+    assert met == {(each.name, each.exposed_by) for each in controls()}
+    assert len(met) >= 22
+    for each in controls():
+        facts = card(each)
+        assert set(facts) == {"The mistake", "What it breaks", "When it shows", "Where it is known from"}, each.name
+        assert facts["What it breaks"].startswith(f"{each.breaks},"), each.name
+
+
+def test_every_invariant_is_broken_by_a_control() -> None:
+    assert {each.breaks for each in controls()} == {check.invariant for check in checks()}

@@ -31,6 +31,9 @@ def test_strings_of_the_web_ui_become_numbers() -> None:
         ("stock", "²"),
         ("stock", True),
         ("quantity", 0),
+        ("quantity_up_to", -1),
+        ("tabs", 0),
+        ("tabs", 33),
         ("skus", 0),
         ("skus", 10**6),
         ("per_user_limit", -1),
@@ -67,3 +70,9 @@ def test_a_ramp_longer_than_the_run_is_refused() -> None:
 
 def test_every_parameter_of_a_suite_is_an_option() -> None:
     assert set(parameter_names()) <= set(defaults())
+
+
+def test_a_range_of_quantities_must_not_end_before_it_begins() -> None:
+    assert frozen({"quantity": 3, "quantity_up_to": 0}).quantity_up_to == 0
+    with pytest.raises(UsageError, match="--quantity-up-to 2 is less than --quantity 3"):
+        frozen({"quantity": 3, "quantity_up_to": 2})

@@ -6,7 +6,14 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashbench.load.shopping import Popularity, idempotency_key, random_stream, think_ns, user_number
+from flashbench.load.shopping import (
+    Popularity,
+    idempotency_key,
+    quantity_asked,
+    random_stream,
+    think_ns,
+    user_number,
+)
 
 
 def test_no_two_attempts_share_a_key() -> None:
@@ -51,3 +58,13 @@ def test_thinking_time_has_its_mean_and_a_bound() -> None:
     assert 95e6 < sum(times) / len(times) < 105e6
     assert max(times) <= 1_000e6
     assert think_ns(stream, 0) == 0
+
+
+def test_quantities_are_even_and_a_fixed_one_costs_no_draw() -> None:
+    stream = random.Random(1)
+    counts = Counter(quantity_asked(stream, 2, 5) for _ in range(8_000))
+    assert set(counts) == {2, 3, 4, 5}
+    assert min(counts.values()) > 1_800
+    before = stream.getstate()
+    assert [quantity_asked(stream, 3, most) for most in (0, 3)] == [3, 3]
+    assert stream.getstate() == before
