@@ -161,8 +161,8 @@ def _acknowledged_rows(history: History) -> Bools:
     assert history.ledger_frame is not None
     sold = np.flatnonzero((ledger.purchase >= 0) & (purchases.outcome[ledger.purchase] == SOLD))
     decisive = purchases.decisive[ledger.purchase[sold]]
-    answered = history.try_frame["order_id"].to_numpy(object)[decisive]
-    other = history.ledger_frame["order_id"].to_numpy(object)[sold] != answered
+    answered = history.try_frame["order_id"].iloc[decisive].to_numpy(object)
+    other = history.ledger_frame["order_id"].iloc[sold].to_numpy(object) != answered
     order = np.lexsort((sold, other, ledger.purchase[sold]))
     _, first = np.unique(ledger.purchase[sold][order], return_index=True)
     told = np.zeros(len(ledger), bool)

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from flashbench.evidence.bundle import Bundle, UnreadableTrialError
-from flashbench.evidence.documents import VERDICT, FindingDocument, VerdictDocument
+from flashbench.evidence.documents import VERDICT, FindingDocument, TrialDocument, VerdictDocument
 from flashbench.vocabulary import Expectation, Tier, Validity, Verdict
 from reports.checks.finding import Finding
 from reports.checks.history import History
@@ -37,7 +37,7 @@ def judged(bundle: Bundle) -> VerdictDocument:
     findings = tuple(_finding(check, history, bundle.trusted) for check in checks())
     broken = [finding.invariant for finding in findings if finding.status == "broken"]
     reasons = doubts(bundle, history)
-    reasons += [f"{each.invariant} is undecided: {each.sentence}" for each in findings if each.status == "undecided"]
+    reasons += _undecided(trial, findings)
     verdict = Verdict.UNPROVEN
     if broken:
         verdict = Verdict.FAIL
@@ -73,6 +73,15 @@ def met(expectation: Expectation, verdict: Verdict, findings: tuple[FindingDocum
     if expectation.breaks is None:
         return verdict is Verdict.PASS
     return any(each.invariant == expectation.breaks and each.status == "broken" for each in findings)
+
+
+def _undecided(trial: TrialDocument, findings: tuple[FindingDocument, ...]) -> list[str]:
+    """Why each of them is; in one sentence if the reason is that there was no ledger to be read."""
+    undecided = [each for each in findings if each.status == "undecided"]
+    if undecided and trial.ledger_source == "none" and trial.moments.collected_ns is not None:
+        names = ", ".join(each.invariant for each in undecided)
+        return [f"{names} are undecided: clients alone can only show that something is wrong"]
+    return [f"{each.invariant} is undecided: {each.sentence}" for each in undecided]
 
 
 def _finding(check: Check, history: History, trusted: bool) -> FindingDocument:
