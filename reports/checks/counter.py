@@ -135,16 +135,17 @@ def _orders(history: History, rows: Positions) -> _Part:
     assert ledger is not None
     rows = rows[(ledger.sku[rows] >= 0) & (ledger.quantity[rows] > 0)]
     purchase = ledger.purchase[rows]
-    known, acknowledged = purchase >= 0, _acknowledged_rows(history)[rows]
+    acknowledged = _acknowledged_rows(history)[rows]
+    returned_ns = _of_purchases(purchases.returned_ns, purchase, NEVER)
     return _Part(
         Kind.SALE,
         ledger.sku[rows],
-        np.where(known, purchases.invoked_ns[purchase], ALWAYS),
-        np.where(acknowledged, purchases.returned_ns[purchase], NEVER),
+        _of_purchases(purchases.invoked_ns, purchase, ALWAYS),
+        np.where(acknowledged, returned_ns, NEVER),
         ledger.quantity[rows],
         ledger.remaining[rows],
         ledger.seq[rows],
-        np.where(known, purchases.decisive[purchase], -1),
+        _of_purchases(purchases.decisive, purchase, -1),
         rows,
     )
 
@@ -159,7 +160,7 @@ def _acknowledged_rows(history: History) -> Bools:
     ledger, purchases = history.ledger, history.purchases
     assert ledger is not None
     assert history.ledger_frame is not None
-    sold = np.flatnonzero((ledger.purchase >= 0) & (purchases.outcome[ledger.purchase] == SOLD))
+    sold = np.flatnonzero(_of_purchases(purchases.outcome, ledger.purchase, UNKNOWN) == SOLD)
     decisive = purchases.decisive[ledger.purchase[sold]]
     answered = history.try_frame["order_id"].iloc[decisive].to_numpy(object)
     other = history.ledger_frame["order_id"].iloc[sold].to_numpy(object) != answered
@@ -168,6 +169,14 @@ def _acknowledged_rows(history: History) -> Bools:
     told = np.zeros(len(ledger), bool)
     told[sold[order[first]]] = True
     return told
+
+
+def _of_purchases(values: Ints, purchase: Positions, absent: int) -> Ints:
+    """A purchase's value for each order, ``absent`` for orders that no purchase is known of."""
+    found = np.full(len(purchase), absent, values.dtype)
+    known = purchase >= 0
+    found[known] = values[purchase[known]]
+    return found
 
 
 def _readings(history: History) -> _Part:
@@ -179,7 +188,7 @@ def _readings(history: History) -> _Part:
         if history.at_rest and sku in history.final
         if (remaining := history.final[sku].postgres_remaining) is not None
     ]
-    if ended_ns is None or read_ns is None:
+    if ended_ns is None or read_ns is None or read_ns < ended_ns:
         found = []
     table = np.array(found, np.int64).reshape(-1, 2)
     size = len(table)

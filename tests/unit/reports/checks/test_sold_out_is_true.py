@@ -131,3 +131,19 @@ def test_an_oversell_is_told_by_as_few_orders_as_show_it(tmp_path: Path) -> None
     assert story is not None
     assert len(story.events) + story.left_out == 31
     assert len(story.events) == MOST_EVENTS
+
+
+def test_an_answer_before_its_question_leaves_it_undecided(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial")
+    placed = next(each for each in sale.load if each.record.outcome is Outcome.SOLD_OUT)
+    placed.record = replace(placed.record, returned_ns=placed.record.invoked_ns - MS)
+    found = finding(sale.build())
+    assert (found.status, "stamps mean nothing" in found.sentence) == ("undecided", True)
+
+
+def test_orders_without_a_single_try_are_no_traceback(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial")
+    sale.tries.clear()
+    verdict = judge(sale.build())
+    assert verdict.verdict is Verdict.FAIL
+    assert "I3" in [each.invariant for each in verdict.findings if each.status == "broken"]
