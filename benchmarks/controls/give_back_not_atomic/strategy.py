@@ -8,7 +8,7 @@ from target_app.strategies.protocol import CounterKey, Purchase, Result, Sale, S
 
 KEY = "give_back_not_atomic:{sale_id}:{sku}"
 DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
-PAUSE_S = 0.01
+PAUSE_S = 0.03
 
 
 class GiveBackNotAtomic(Strategy):
