@@ -48,8 +48,13 @@ def suite_verdict(suite: SuiteDocument, found: dict[str, VerdictDocument]) -> Su
     doubts = [f"trial {name} was planned and is missing" for name in planned if name not in found]
     doubts += [f"{name} is not a trial of this suite" for name in found if name not in planned]
     doubts += [doubt for name, verdict in verdicts.items() for doubt in _mismatches(planned[name], verdict)]
-    doubts += [_doubt(verdict) for verdict in verdicts.values() if verdict.verdict is Verdict.UNPROVEN]
     controls = _controls(suite, verdicts)
+    surely_caught = {(each.scenario, each.control) for each in controls if each.trials >= MANY_TRIALS and _often(each)}
+    doubts += [
+        _doubt(verdict)
+        for name, verdict in verdicts.items()
+        if verdict.verdict is Verdict.UNPROVEN and _group(planned[name]) not in surely_caught
+    ]
     doubts += _uncaught(suite, controls)
     if not planned:
         doubts.append("the suite planned no trial")
@@ -118,7 +123,7 @@ def _controls(suite: SuiteDocument, verdicts: dict[str, VerdictDocument]) -> tup
     for planned in suite.trials:
         breaks = Expectation.parse(planned.expectation).breaks
         if breaks is not None:
-            group = groups.setdefault((planned.case or planned.scenario, planned.strategy, breaks), [])
+            group = groups.setdefault((*_group(planned), breaks), [])
             group.append(verdicts.get(planned.trial))
     return tuple(_caught(*name, found) for name, found in groups.items())
 
@@ -146,6 +151,15 @@ def _caught(scenario: str, control: str, breaks: str, found: list[VerdictDocumen
     )
 
 
+def _group(planned: PlannedTrial) -> tuple[str, str]:
+    """Trials of one control under one load are counted together."""
+    return planned.case or planned.scenario, planned.strategy
+
+
+def _often(control: CaughtControl) -> bool:
+    return control.caught >= LEAST_CAUGHT * control.trials
+
+
 def at_least(caught: int, trials: int) -> float:
     """The share of all such trials that would be caught, at least, with 95 % confidence (Clopper and Pearson, 1934).
 
@@ -162,7 +176,7 @@ def _uncaught(suite: SuiteDocument, controls: tuple[CaughtControl, ...]) -> list
         if not each.caught
         else f"the control {each.control} was caught in only {each.caught} of {each.trials} trials of {each.scenario}"
         for each in controls
-        if not each.caught or (each.trials >= MANY_TRIALS and each.caught < LEAST_CAUGHT * each.trials)
+        if not each.caught or (each.trials >= MANY_TRIALS and not _often(each))
     ]
     cases = {each.scenario for each in controls if each.caught}
     caught = {trial.scenario for trial in suite.trials if (trial.case or trial.scenario) in cases}

@@ -196,3 +196,15 @@ def test_a_suite_of_nothing_proves_nothing(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_suites_is_the_users_mistake(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="not a suite's folder"):
         judge_suite(tmp_path / name)
+
+
+@pytest.mark.parametrize(("caught", "expected"), [(19, Verdict.PASS), (18, Verdict.UNPROVEN)])
+def test_of_twenty_trials_of_a_control_one_may_show_nothing(suite: Suite, caught: int, expected: Verdict) -> None:
+    for seed in range(1, 20):
+        suite.run(f"naive-s{seed}", "naive", oversell=seed < caught, **CONTROL)
+    (suite.folder / "naive-s19" / "ledger.parquet").unlink()  # neither caught nor cleared
+    verdict = suite.judged()
+    (control,) = verdict.controls
+    assert (control.caught, control.trials, verdict.verdict) == (caught, 20, expected)
+    assert 0.7 < control.at_least < 0.8 or caught == 18
+    assert control.purchases is not None
