@@ -7,7 +7,7 @@ import asyncio
 from target_app.strategies.protocol import CounterKey, Purchase, Result, Sale, Sold, SoldOut, Strategy
 
 KEY = "decr_without_floor:{sale_id}:{sku}"
-PAUSE_S = 0.005
+PAUSE_S = 0.02
 DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
 
 

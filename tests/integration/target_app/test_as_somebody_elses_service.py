@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -15,6 +17,8 @@ from flashbench.target.peer import PeerTarget
 from flashbench.target.protocol import PurchaseOrder
 from flashbench.target.target_file import read_target
 from flashbench.vocabulary import Outcome
+
+Aimed: TypeAlias = Callable[..., PeerTarget]
 
 FILE = """
 name = "reference-app"
@@ -51,19 +55,28 @@ def stack() -> Iterator[StackInfo]:
         yield running.info
 
 
-def aimed(stack: StackInfo, tmp_path: Path, ledger: str = LEDGER) -> PeerTarget:
-    path = tmp_path / "target.toml"
-    path.write_text(FILE.format(token=stack.admin_token, ledger=ledger))
-    assert stack.base_url is not None
-    return PeerTarget(stack.base_url, read_target(path), stack.database_url)
+@pytest.fixture
+def aimed(stack: StackInfo, tmp_path: Path) -> Iterator[Aimed]:
+    """Targets on the stack, by the file above with another token or other SQL; closed in the end."""
+    with ExitStack() as targets:
+
+        def aim(
+            ledger: str = LEDGER, token: str = stack.admin_token, database_url: str | None = stack.database_url
+        ) -> PeerTarget:
+            path = tmp_path / "target.toml"
+            path.write_text(FILE.format(token=token, ledger=ledger))
+            assert stack.base_url is not None
+            return targets.enter_context(closing(PeerTarget(stack.base_url, read_target(path), database_url)))
+
+        yield aim
 
 
 def sale(stock: int = 2) -> SaleSpec:
     return SaleSpec(strategy="reference-app", items=(SaleItem(sku="sku-1", stock=stock),))
 
 
-def test_a_sale_is_seeded_bought_from_and_read_back(stack: StackInfo, tmp_path: Path) -> None:
-    target = aimed(stack, tmp_path)
+def test_a_sale_is_seeded_bought_from_and_read_back(aimed: Aimed) -> None:
+    target = aimed()
     opened = target.open(sale())
     answers = [target.buy(PurchaseOrder(opened.sale_id, "sku-1", 1, user, bytes([user] * 16))) for user in (1, 2, 3)]
     assert [answer.outcome for answer in answers] == [Outcome.SOLD, Outcome.SOLD, Outcome.SOLD_OUT]
@@ -74,26 +87,23 @@ def test_a_sale_is_seeded_bought_from_and_read_back(stack: StackInfo, tmp_path: 
     (reading,) = target.stock(opened.sale_id)
     assert (reading.initial, reading.sold, reading.postgres_remaining) == (2, 2, 0)
     assert target.read(opened.sale_id, "sku-1").status == 200
-    target.close()
 
 
-def test_orders_of_an_earlier_sale_are_none_of_this_ones(stack: StackInfo, tmp_path: Path) -> None:
+def test_orders_of_an_earlier_sale_are_none_of_this_ones(aimed: Aimed) -> None:
     everything = "SELECT order_id, sku, quantity, user_id, key FROM target_app.orders"
-    earlier = aimed(stack, tmp_path)
+    earlier = aimed()
     first = earlier.open(sale())
     assert earlier.buy(PurchaseOrder(first.sale_id, "sku-1", 1, 1, bytes(16))).outcome is Outcome.SOLD
-    later = aimed(stack, tmp_path, everything)
+    later = aimed(everything)
     second = later.open(sale())
     assert later.buy(PurchaseOrder(second.sale_id, "sku-1", 1, 2, bytes([2] * 16))).outcome is Outcome.SOLD
     assert [row.user_id for row in later.ledger(second.sale_id)] == ["u2"]
-    earlier.close()
-    later.close()
 
 
-def test_sql_that_lacks_a_column_is_a_sentence(stack: StackInfo, tmp_path: Path) -> None:
-    target = aimed(stack, tmp_path, "SELECT order_id, sku, quantity, user_id FROM target_app.orders")
-    opened = aimed(stack, tmp_path).open(sale())
-    other = aimed(stack, tmp_path)
+def test_sql_that_lacks_a_column_is_a_sentence(aimed: Aimed) -> None:
+    target = aimed("SELECT order_id, sku, quantity, user_id FROM target_app.orders")
+    opened = aimed().open(sale())
+    other = aimed()
     sold = other.open(sale())
     other.buy(PurchaseOrder(sold.sale_id, "sku-1", 1, 1, bytes(16)))
     with pytest.raises(TargetSilentError, match="the SQL gives no key"):
@@ -102,18 +112,11 @@ def test_sql_that_lacks_a_column_is_a_sentence(stack: StackInfo, tmp_path: Path)
         target.open(sale())
 
 
-def test_a_service_that_will_not_be_seeded_is_a_sentence(stack: StackInfo, tmp_path: Path) -> None:
-    path = tmp_path / "target.toml"
-    path.write_text(FILE.format(token="wrong", ledger=LEDGER))
-    assert stack.base_url is not None
-    target = PeerTarget(stack.base_url, read_target(path), stack.database_url)
+def test_a_service_that_will_not_be_seeded_is_a_sentence(aimed: Aimed) -> None:
     with pytest.raises(UsageError, match="would not be seeded: POST /sales gave status 401"):
-        target.open(sale())
+        aimed(token="wrong").open(sale())
 
 
-def test_sql_needs_a_database(stack: StackInfo, tmp_path: Path) -> None:
-    path = tmp_path / "target.toml"
-    path.write_text(FILE.format(token="wrong", ledger=LEDGER))
-    assert stack.base_url is not None
+def test_sql_needs_a_database(aimed: Aimed) -> None:
     with pytest.raises(UsageError, match="give --database-url"):
-        PeerTarget(stack.base_url, read_target(path), None)
+        aimed(database_url=None)
