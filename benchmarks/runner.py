@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.companions import companions
+from benchmarks.interrupts import Interrupts
 from benchmarks.locust_process import LocustProcess
 from benchmarks.plan import PlannedRun
 from benchmarks.progress import RunProgress
@@ -218,9 +219,15 @@ def _work_off(turns: deque[tuple[_Side, PlannedRun]], places: int, progress: Run
     def which(side: _Side) -> str:
         return "" if one_suite else f" ({side.request.folder.name})"
 
-    try:
-        while turns or running:
-            try:
+    with Interrupts() as interrupts:
+        try:
+            while (turns or running) and interrupts.count < 2:
+                if interrupts.count and not interrupted:
+                    interrupted = True
+                    turns.clear()
+                    progress.step("interrupted: judging what there is (once more to stop at once)")
+                    for trial in running.values():
+                        trial.process.interrupt()
                 for place in set(range(places)) - set(running):
                     if turns:
                         side, run = turns.popleft()
@@ -229,18 +236,10 @@ def _work_off(turns: deque[tuple[_Side, PlannedRun]], places: int, progress: Run
                         running[place] = side.start(run, side.stacks[place])
                 for place in [place for place, trial in running.items() if trial.ended(POLL_S / len(running))]:
                     running.pop(place).close(progress)
-            except KeyboardInterrupt:
-                if interrupted:
-                    break
-                interrupted = True
-                turns.clear()
-                progress.step("interrupted: judging what there is (once more to stop at once)")
-                for trial in running.values():
-                    trial.process.interrupt()
-    finally:
-        for trial in running.values():
-            trial.close(progress)
-    return not interrupted
+        finally:
+            for trial in running.values():
+                trial.close(progress)
+    return not interrupts.count
 
 
 def _turns(sides: Sequence[_Side]) -> list[tuple[_Side, PlannedRun]]:
