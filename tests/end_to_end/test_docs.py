@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,12 @@ def test_locust_takes_a_strategy_of_ones_own(place: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@cache
+def help_of(*asked: str) -> str:
+    """What a program says of its options; asked once."""
+    return subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
 @pytest.mark.parametrize(
     ("page", "line"), [(page, line) for page, lines in COMMANDS.items() for line in lines], ids=lambda each: each[:60]
 )
@@ -85,7 +92,7 @@ def test_every_command_of_the_pages_has_the_options_that_it_uses(page: str, line
         asked = ["-m", "locust", "-f", str(ROOT / words[words.index("-f") + 1]), "--help"]
     else:
         asked = ["-m", "benchmarks", *words[: 2 if words[0] == "cost" else 1], "--help"]
-    shown = subprocess.run([sys.executable, *asked], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    shown = help_of(*asked)
     shown += " ".join(f"--{name.replace('_', '-')}" for name in HELP)  # Locust's help does not load the locustfile
     for word in words:
         if word.startswith("--"):
