@@ -150,8 +150,7 @@ def _service(target: Path | None, host: str | None, database_url: str | None) ->
             raise UsageError("--target says how a service is spoken to and --host where it is: give both, or neither.")
         return None
     file = read_target(target)
-    if file.needs_database and not database_url:
-        raise UsageError(f"{file.name} is read by SQL: give --database-url.")
+    file.require_database(database_url)
     service = Service(checked_url(host), target.resolve(), file.purchase.idempotent, database_url)
     return Contender(file.name, "somebody else's service", service=service)
 

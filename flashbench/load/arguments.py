@@ -114,8 +114,7 @@ def _check_target(host: str | None, frozen: options.LoadOptions) -> None:
         raise UsageError("--redis-url is for the reference app's counters: leave it out beside --target.")
     if frozen.twin_share and not target.purchase.idempotent:
         raise UsageError(f"{target.name} is not idempotent, so twins would buy twice: leave --twin-share out.")
-    if target.needs_database and not frozen.database_url:
-        raise UsageError(f"{target.name} is read by SQL: give --database-url.")
+    target.require_database(frozen.database_url)
 
 
 def _suggestions(default: str) -> _Suggestions:

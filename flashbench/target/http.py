@@ -13,12 +13,12 @@ import httpx
 
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import CounterDeclaration, SaleSpec, StoreReading
-from flashbench.target.contract import classify_product, classify_purchase, product_request, purchase_request
+from flashbench.target.contract import Contract, ReferenceContract, Request
 from flashbench.target.protocol import Answer, LedgerRow, OpenedSale, ProductReading, PurchaseOrder
 from flashbench.vocabulary import Outcome
 
 # The request never left: no connection was made, so it provably had no effect.
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 class TargetSilentError(Exception):
@@ -48,15 +48,15 @@ class Offer:
         return name if any(offered.name == name for offered in self.strategies) else None
 
 
-class HttpTarget:
-    """The Target protocol over HTTP/1.1. Works in plain threads and under gevent; every call has a time limit.
+class HttpCaller:
+    """Purchases and reads over HTTP/1.1, by a contract. Works in plain threads and under gevent.
 
-    ``timeout_s`` bounds each wait for bytes of a purchase, a read or an admin call.
+    ``timeout_s`` bounds each wait for bytes of a call. UsageError if the URL is none.
     """
 
-    def __init__(self, base_url: str, admin_token: str, *, timeout_s: float = 5.0, connections: int = 64) -> None:
+    def __init__(self, base_url: str, contract: Contract, *, timeout_s: float, connections: int) -> None:
         self.base_url = checked_url(base_url)
-        self._admin = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
+        self._contract = contract
         self._client = httpx.Client(
             base_url=self.base_url,
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 3.0)),
@@ -73,6 +73,39 @@ class HttpTarget:
 
     def close(self) -> None:
         self._client.close()
+
+    def buy(self, order: PurchaseOrder) -> Answer:
+        try:
+            response = self._send(self._contract.purchase_request(order))
+        except _NOT_SENT:
+            return Answer(Outcome.FAILED)
+        except httpx.HTTPError:
+            return Answer(Outcome.UNKNOWN)
+        return self._contract.classify_purchase(response.status_code, response.headers.get, response.content)
+
+    def read(self, sale_id: str, sku: str) -> ProductReading:
+        try:
+            response = self._send(self._contract.product_request(sale_id, sku))
+        except httpx.HTTPError:
+            return ProductReading(0)
+        return self._contract.classify_product(response.status_code, response.headers.get, response.content)
+
+    def _send(self, request: Request, timeout: float | None = None) -> httpx.Response:
+        return self._client.request(
+            request.method,
+            request.path,
+            headers=request.headers,
+            content=request.body or None,
+            timeout=self._client.timeout if timeout is None else timeout,
+        )
+
+
+class HttpTarget(HttpCaller):
+    """The Target protocol in the contract of the reference app."""
+
+    def __init__(self, base_url: str, admin_token: str, *, timeout_s: float = 5.0, connections: int = 64) -> None:
+        super().__init__(base_url, ReferenceContract(), timeout_s=timeout_s, connections=connections)
+        self._admin = {"Authorization": f"Bearer {admin_token}"} if admin_token else {}
 
     def offer(self) -> Offer:
         """The target's catalogue; UsageError if nothing answers there, or something that is not a target."""
@@ -123,23 +156,6 @@ class HttpTarget:
         except (ValueError, KeyError, TypeError, AttributeError):
             detail = "an answer that is not the contract's"
         raise UsageError(f"{self.base_url} would not open the sale: status {response.status_code}, {detail}.")
-
-    def buy(self, order: PurchaseOrder) -> Answer:
-        request = purchase_request(order)
-        try:
-            response = self._client.post(request.path, content=request.body, headers=request.headers)
-        except NOT_SENT:
-            return Answer(Outcome.FAILED)
-        except httpx.HTTPError:
-            return Answer(Outcome.UNKNOWN)
-        return classify_purchase(response.status_code, response.headers.get, response.content)
-
-    def read(self, sale_id: str, sku: str) -> ProductReading:
-        try:
-            response = self._client.get(product_request(sale_id, sku).path)
-        except httpx.HTTPError:
-            return ProductReading(0)
-        return classify_product(response.status_code, response.headers.get, response.content)
 
     def ledger(self, sale_id: str) -> Iterator[LedgerRow]:
         """Every order, streamed; TargetSilentError if the stream breaks or is not the contract's."""

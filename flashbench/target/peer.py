@@ -14,16 +14,15 @@ from psycopg.rows import dict_row
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import SaleSpec, StoreReading
 from flashbench.target.contract import Request
-from flashbench.target.http import NOT_SENT, TargetSilentError, checked_url, reason
-from flashbench.target.protocol import Answer, LedgerRow, OpenedSale, ProductReading, PurchaseOrder
+from flashbench.target.http import HttpCaller, TargetSilentError, reason
+from flashbench.target.protocol import LedgerRow, OpenedSale
 from flashbench.target.target_file import SeedTemplate, TargetFile, TemplateContract, at, parsed, whole
-from flashbench.vocabulary import Outcome
 
 STATED = ("order_id", "sku", "quantity", "user_id", "key")
 SQL_LIMIT_S = 30
 
 
-class PeerTarget:
+class PeerTarget(HttpCaller):
     """The Target protocol over a target file. ``database_url`` is read by its SQL, if it has any.
 
     Orders that the service had before the sale was opened are none of this sale's.
@@ -39,24 +38,13 @@ class PeerTarget:
         connections: int = 64,
     ) -> None:
         """UsageError if the URL is none, or if SQL has nowhere to go."""
-        self.base_url = checked_url(base_url)
-        self._target, self._database_url = target, database_url
-        if target.needs_database and not database_url:
-            raise UsageError(f"{target.name} is read by SQL: give --database-url.")
-        self._client = httpx.Client(
-            base_url=self.base_url,
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 3.0)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        target.require_database(database_url)
         self._names: dict[str, str] = {}
+        contract = TemplateContract(target, self._names)
+        super().__init__(base_url, contract, timeout_s=timeout_s, connections=connections)
+        self._target, self._database_url = target, database_url
         self._initial: dict[str, int] = {}
-        self._contract = TemplateContract(target, self._names)
         self._earlier: frozenset[str] = frozenset()
-
-    def close(self) -> None:
-        self._client.close()
 
     def check(self) -> None:
         """UsageError unless something answers there."""
@@ -89,23 +77,6 @@ class PeerTarget:
                 f"the orders of {self._target.name} can't be read ({error}): check its [ledger]."
             ) from error
         return OpenedSale(sale_id, None)
-
-    def buy(self, order: PurchaseOrder) -> Answer:
-        request = self._contract.purchase_request(order)
-        try:
-            response = self._send(request)
-        except NOT_SENT:
-            return Answer(Outcome.FAILED)
-        except httpx.HTTPError:
-            return Answer(Outcome.UNKNOWN)
-        return self._contract.classify_purchase(response.status_code, response.headers.get, response.content)
-
-    def read(self, sale_id: str, sku: str) -> ProductReading:
-        try:
-            response = self._send(self._contract.product_request(sale_id, sku))
-        except httpx.HTTPError:
-            return ProductReading(0)
-        return self._contract.classify_product(response.status_code, response.headers.get, response.content)
 
     def ledger(self, sale_id: str) -> Iterator[LedgerRow]:
         """Every order of the sale; TargetSilentError if they can't be read, or lack what an order must state."""
@@ -230,15 +201,6 @@ class PeerTarget:
             return self._send(request, timeout=30.0).raise_for_status().text
         except httpx.HTTPError as error:
             raise TargetSilentError(f"{request.method} {request.path}: {reason(error)}") from error
-
-    def _send(self, request: Request, timeout: float | None = None) -> httpx.Response:
-        return self._client.request(
-            request.method,
-            request.path,
-            headers=request.headers,
-            content=request.body or None,
-            timeout=self._client.timeout if timeout is None else timeout,
-        )
 
 
 def _lines(text: str) -> list[Any] | None:

@@ -173,6 +173,11 @@ class TargetFile(Document):
         """Whether anything is read by SQL."""
         return any(source is not None and source.sql for source in (self.stock, self.ledger))
 
+    def require_database(self, url: str | None) -> None:
+        """UsageError if something is read by SQL and there is no database to send it to."""
+        if self.needs_database and not url:
+            raise UsageError(f"{self.name} is read by SQL: give --database-url.")
+
     def sku_of(self, number: int, name: str, sale_id: str) -> str:
         """The service's own name of the sale's SKU."""
         return self.skus[number] if self.skus else Template(self.sku).substitute(sku=name, sale_id=sale_id)

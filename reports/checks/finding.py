@@ -7,15 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
-
+from reports.checks.history import NOBODY, Positions
 from reports.checks.story import Story
 
 Numbers = Mapping[str, int | float | str | None]
-Positions = npt.NDArray[np.intp]
-
-NOBODY: Positions = np.empty(0, np.intp)
 
 
 class Status(StrEnum):

@@ -26,6 +26,7 @@ Positions = npt.NDArray[np.intp]
 
 SOLD, SOLD_OUT, LIMITED, FAILED, UNKNOWN = (OUTCOME_CODE[outcome] for outcome in Outcome)
 NEVER = np.iinfo(np.int64).max  # the return of a try that has none
+NOBODY: Positions = np.empty(0, np.intp)
 NULL = np.iinfo(np.int64).min  # an absent integer
 
 
@@ -129,6 +130,12 @@ class History:
     @property
     def at_rest(self) -> bool:
         return self.trial.quiescence is not None and self.trial.quiescence.reached
+
+    def since_release_ms(self, moment_ns: int) -> float:
+        """As a person reads it: since the load was released, or the sale opened if it never was."""
+        moments = self.trial.moments
+        origin_ns = moments.opened_ns if moments.released_ns is None else moments.released_ns
+        return round((moment_ns - origin_ns) / 1e6, 3)
 
     @property
     def store(self) -> str:

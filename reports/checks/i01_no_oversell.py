@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.checks.finding import Finding, Positions
-from reports.checks.history import NULL, SOLD, History, Ints
+from reports.checks.finding import Finding
+from reports.checks.history import NULL, SOLD, History, Ints, Positions
 from reports.checks.story import Story, fewest
 from reports.checks.words import counted
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from reports.checks.finding import Finding, Positions
-from reports.checks.history import LIMITED, SOLD, SOLD_OUT, UNKNOWN, History
+from reports.checks.finding import Finding
+from reports.checks.history import LIMITED, SOLD, SOLD_OUT, UNKNOWN, History, Positions
 from reports.checks.story import Story
 from reports.checks.words import counted
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.checks.finding import NOBODY, Finding, Positions
-from reports.checks.history import NULL, History, integers
+from reports.checks.finding import Finding
+from reports.checks.history import NOBODY, NULL, History, Positions, integers
 from reports.checks.story import Story
 from reports.checks.words import counted
 

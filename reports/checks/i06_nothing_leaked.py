@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reports.checks.finding import NOBODY, Finding, Positions
-from reports.checks.history import FAILED, NEVER, SOLD_OUT, UNKNOWN, History, Ints
+from reports.checks.finding import Finding
+from reports.checks.history import FAILED, NEVER, NOBODY, SOLD_OUT, UNKNOWN, History, Ints, Positions
 from reports.checks.story import Story
 from reports.checks.words import counted
 

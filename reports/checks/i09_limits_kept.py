@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.checks.finding import NOBODY, Finding, Positions
-from reports.checks.history import LIMITED, SOLD, UNKNOWN, History, Ints
+from reports.checks.finding import Finding
+from reports.checks.history import LIMITED, NOBODY, SOLD, UNKNOWN, History, Ints, Positions
 from reports.checks.story import Story, fewest
 from reports.checks.words import counted
 

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 
 from flashbench.evidence.documents import FindingDocument
-from reports.checks.finding import Finding, Positions
-from reports.checks.history import History
+from reports.checks.finding import Finding
+from reports.checks.history import History, Positions
 
 SHOWN = 5  # offenders of each kind that a finding shows; it counts them all
 
@@ -59,13 +59,11 @@ def checks() -> tuple[Check, ...]:
 
 def _shown_tries(history: History, positions: Positions) -> tuple[dict[str, Any], ...]:
     """Tries as a person reads them: times in milliseconds since the load was released."""
-    moments = history.trial.moments
-    origin_ns = moments.opened_ns if moments.released_ns is None else moments.released_ns
     rows = history.try_frame.iloc[positions].to_dict("records")
-    return tuple(_shown_try({str(name): value for name, value in row.items()}, origin_ns) for row in rows)
+    return tuple(_shown_try({str(name): value for name, value in row.items()}, history) for row in rows)
 
 
-def _shown_try(row: dict[str, Any], origin_ns: int) -> dict[str, Any]:
+def _shown_try(row: dict[str, Any], history: History) -> dict[str, Any]:
     return {
         "worker": str(row["worker"]),
         "attempt": int(row["attempt"]),
@@ -74,8 +72,8 @@ def _shown_try(row: dict[str, Any], origin_ns: int) -> dict[str, Any]:
         "sku": str(row["sku"]),
         "quantity": int(row["quantity"]),
         "key": row["key"],
-        "invoked_ms": _since(row["invoked_ns"], origin_ns),
-        "returned_ms": _since(row["returned_ns"], origin_ns),
+        "invoked_ms": _since(row["invoked_ns"], history),
+        "returned_ms": _since(row["returned_ns"], history),
         "outcome": str(row["outcome"]),
         "status": int(row["status"]),
         "order_id": _present(row["order_id"]),
@@ -93,8 +91,8 @@ def _shown_rows(history: History, positions: Positions) -> tuple[dict[str, Any],
     return tuple({str(name): _present(value) for name, value in row.items()} for row in rows)
 
 
-def _since(stamp_ns: Any, origin_ns: int) -> float | None:
-    return None if pd.isna(stamp_ns) else round((int(stamp_ns) - origin_ns) / 1e6, 3)
+def _since(stamp_ns: Any, history: History) -> float | None:
+    return None if pd.isna(stamp_ns) else history.since_release_ms(int(stamp_ns))
 
 
 def _present(value: Any) -> Any:

@@ -6,24 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from flashbench.evidence.documents import StoryDocument, StoryEvent
-from reports.checks.history import NEVER, NULL, History, Ints
-
-Positions = npt.NDArray[np.intp]
+from reports.checks.history import NEVER, NOBODY, NULL, History, Ints, Positions
 
 MOST_EVENTS = 12  # that are told; what lies in the middle of a longer story is counted
-_NOBODY: Positions = np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
     """``tries`` and ``rows`` are positions in the history's tries and ledger; ``facts`` are what the stores said."""
 
-    tries: Positions = field(default_factory=lambda: _NOBODY)
-    rows: Positions = field(default_factory=lambda: _NOBODY)
+    tries: Positions = field(default_factory=lambda: NOBODY)
+    rows: Positions = field(default_factory=lambda: NOBODY)
     facts: tuple[str, ...] = ()
 
     def document(self, history: History) -> StoryDocument:
@@ -57,7 +53,7 @@ def fewest(quantity: Ints, candidates: Positions, limit: int) -> Positions:
 
 def _ends(positions: Positions) -> tuple[Positions, Positions]:
     half = MOST_EVENTS // 2
-    return (positions, _NOBODY) if len(positions) <= MOST_EVENTS else (positions[:half], positions[-half:])
+    return (positions, NOBODY) if len(positions) <= MOST_EVENTS else (positions[:half], positions[-half:])
 
 
 def _try(history: History, position: int) -> StoryEvent:
@@ -68,8 +64,8 @@ def _try(history: History, position: int) -> StoryEvent:
     returned_ns = int(tries.returned_ns[position])
     return StoryEvent(
         kind="try",
-        from_ms=_since_release(history, int(tries.invoked_ns[position])),
-        to_ms=None if returned_ns == NEVER else _since_release(history, returned_ns),
+        from_ms=history.since_release_ms(int(tries.invoked_ns[position])),
+        to_ms=None if returned_ns == NEVER else history.since_release_ms(returned_ns),
         who=str(row["user_id"]),
         what=f"asks for {row['quantity']} of {row['sku']}, key {str(row['key'])[:8]}{where}: "
         + ", ".join([answer if returned_ns != NEVER else f"{answer}, no answer", *stated]),
@@ -96,15 +92,9 @@ def _stated(remaining: int, seq: int) -> list[tuple[str, int]]:
     return [(name, int(value)) for name, value in (("remaining", remaining), ("seq", seq)) if value != NULL]
 
 
-def _since_release(history: History, moment_ns: int) -> float:
-    moments = history.trial.moments
-    origin_ns = moments.opened_ns if moments.released_ns is None else moments.released_ns
-    return round((moment_ns - origin_ns) / 1e6, 3)
-
-
 def _of_the_calendar(history: History, unix_us: Any) -> float | None:
     """When the database says that an order was made, by its own clock."""
     if unix_us is None or pd.isna(unix_us):
         return None
     moments = history.trial.moments
-    return _since_release(history, int(unix_us) * 1000 - moments.anchor_unix_ns + moments.anchor_monotonic_ns)
+    return history.since_release_ms(int(unix_us) * 1000 - moments.anchor_unix_ns + moments.anchor_monotonic_ns)
