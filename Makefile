@@ -11,10 +11,10 @@ SUITE ?= quick
 bench: install
 	$(BIN)/flashbench run $(SUITE) $(ARGS)
 
-# What needs no server uses both cores; what measures time has them for itself.
+# What loads the machine or measures time has it for itself; the rest shares its cores, a file of tests at a time.
 test: install
-	$(BIN)/pytest -n 2 tests/unit tests/simulation $(ARGS)
-	$(BIN)/pytest tests/integration tests/end_to_end $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not alone" $(ARGS)
+	$(BIN)/pytest -m alone $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -52,6 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     return folder, done
 
 
+@pytest.mark.alone
 def test_a_suite_passes_with_its_control_caught_and_a_report(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_suite_passes_with_its_control_caught_and_a_report(
     assert {path.name for path in folder.iterdir()} >= {"report.html", "report.md", "report.json", "suite.json"}
 
 
+@pytest.mark.alone
 def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
     assert "is in use" in done.stderr
 
 
+@pytest.mark.alone
 def test_doctor_says_what_will_be_used_why_and_how_fast() -> None:
     done = flashbench("doctor")
 
@@ -191,6 +194,7 @@ def test_list_names_what_there_is(kind: str, names: set[str]) -> None:
     assert flashbench("list", kind).returncode == 0
 
 
+@pytest.mark.alone
 def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY.replace("run_time_s = 1", "run_time_s = 8"))
     process = subprocess.Popen(

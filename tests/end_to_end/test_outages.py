@@ -14,6 +14,8 @@ from flashbench.vocabulary import Verdict
 from reports.latency.figures import figures
 from reports.summary import summarize
 
+pytestmark = pytest.mark.alone
+
 SUITE = """
 strategies = ["redis_lua"]
 

@@ -23,6 +23,8 @@ from target_app.strategies.protocol import RedisAwayError
 from target_app.strategies.redis_lock.strategy import RELEASE
 from tests.integration.strategies.workers import eventually
 
+pytestmark = pytest.mark.alone
+
 
 @asynccontextmanager
 async def guarded(url: str | None, *, command_timeout_s: float = 0.15) -> AsyncIterator[BreakerRedis]:

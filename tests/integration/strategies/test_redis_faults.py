@@ -27,6 +27,8 @@ from target_app.strategies.redis_lock.strategy import RELEASE
 from target_app.strategies.redis_lua.counter import Decision, SkuCounter
 from tests.integration.strategies.workers import Worker, eventually, working
 
+pytestmark = pytest.mark.alone
+
 KINDS = pytest.mark.parametrize("kind", ["redis_lock", "redis_lua"])
 SHORT = Limits(lock_lease_s=1.0, hold_lease_s=0.5, commit_s=0.7)
 

@@ -12,6 +12,8 @@ from tests.integration.target_app.client import ADMIN, Client, NewWorker
 from tests.integration.target_app.proxy import proxied
 from tests.integration.target_app.till import SESSIONS, eventually, session
 
+pytestmark = pytest.mark.alone
+
 STRATEGIES = ["row_lock", "redis_lock", "redis_lua"]
 SHORT = {"lock_timeout_s": 0.2, "statement_timeout_s": 0.3, "transaction_timeout_s": 0.4, "database_wait_s": 0.3}
 
