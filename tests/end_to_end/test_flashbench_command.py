@@ -84,6 +84,7 @@ def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*.parquet")}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("damage", ["altered", "missing"])
 def test_an_audit_of_damaged_evidence_is_unproven_and_names_the_file(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, damage: str
