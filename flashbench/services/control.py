@@ -1,7 +1,8 @@
 """Orders to the supervisor from other processes: what faults use to take a server away and bring it back.
 
 One request a connection, on loopback: a line of JSON ``{"secret", "service", "order"}``, answered by a line
-``{"done_ns"}`` (CLOCK_MONOTONIC, when the order had been carried out) or ``{"refused"}``.
+``{"done_ns"}`` (CLOCK_MONOTONIC, when the order had been carried out) or ``{"refused"}``. Other desks, such as the
+proxy's, are spoken to in the same way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Any
 
 REQUEST_LIMIT_S = 2.0  # for a whole request to arrive
 ORDER_LIMIT_S = 30.0
@@ -28,30 +30,52 @@ class Order(StrEnum):
 
 
 class OrderRefusedError(Exception):
-    """The supervisor could not do it; the text says why."""
+    """It could not be done; the text says why."""
+
+
+class Caller:
+    """The caller's side of a desk. ``address`` is ``host:port/secret``; ``whom`` is how refusals speak of the desk."""
+
+    def __init__(self, address: str, whom: str) -> None:
+        place, _, self._secret = address.partition("/")
+        host, _, port = place.rpartition(":")
+        self._at, self._whom = (host, int(port)), whom
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """The answer to one request. OrderRefusedError if there is none, or if it is a refusal."""
+        try:
+            with socket.create_connection(self._at, ORDER_LIMIT_S) as connection, connection.makefile("rwb") as line:
+                line.write(json.dumps({"secret": self._secret, **request}).encode() + b"\n")
+                line.flush()
+                answer: dict[str, Any] = json.loads(line.readline() or b"{}")
+        except (OSError, ValueError) as error:
+            raise OrderRefusedError(f"{self._whom} does not answer ({error})") from error
+        if not answer or "refused" in answer:
+            raise OrderRefusedError(str(answer.get("refused", f"{self._whom} gave no answer")))
+        return answer
+
+
+def asked(line: bytes, secret: str) -> dict[str, Any]:
+    """The request that a desk was handed, from somebody who knows its secret. OrderRefusedError if it is not that."""
+    try:
+        request = json.loads(line)
+        known = hmac.compare_digest(str(request["secret"]).encode(), secret.encode())
+    except (ValueError, KeyError, TypeError):
+        raise OrderRefusedError("that is not an order") from None
+    if not known:
+        raise OrderRefusedError("wrong secret")
+    return dict(request)
 
 
 class Control:
-    """The caller's side. ``address`` is ``StackInfo.control``."""
+    """Has the supervisor's orders carried out. ``address`` is ``StackInfo.control``."""
 
     def __init__(self, address: str) -> None:
-        place, _, self._secret = address.partition("/")
-        host, _, port = place.rpartition(":")
-        self._at = (host, int(port))
+        self._desk = Caller(address, "the supervisor")
 
     def __call__(self, service: str, order: Order) -> int:
         """Have an order carried out; the moment when it was. OrderRefusedError if it could not be."""
-        request = {"secret": self._secret, "service": service, "order": order.value}
-        try:
-            with socket.create_connection(self._at, ORDER_LIMIT_S) as connection, connection.makefile("rwb") as line:
-                line.write(json.dumps(request).encode() + b"\n")
-                line.flush()
-                answer = json.loads(line.readline() or b"{}")
-        except (OSError, ValueError) as error:
-            raise OrderRefusedError(f"the supervisor does not answer ({error})") from error
-        if "done_ns" not in answer:
-            raise OrderRefusedError(str(answer.get("refused", "the supervisor gave no answer")))
-        return int(answer["done_ns"])
+        return int(self._desk.ask(service=service, order=order.value)["done_ns"])
 
 
 class ControlDesk:
@@ -79,17 +103,17 @@ class ControlDesk:
                 line.write(json.dumps(self._answer(line.readline(4096))).encode() + b"\n")
                 line.flush()
 
-    def _answer(self, request: bytes) -> dict[str, object]:
+    def _answer(self, line: bytes) -> dict[str, object]:
         try:
-            asked = json.loads(request)
-            if not hmac.compare_digest(str(asked["secret"]).encode(), self._secret.encode()):
-                return {"refused": "wrong secret"}
-            service, order = self._services.get(asked["service"]), Order(asked["order"])
-        except (ValueError, KeyError, TypeError):
-            return {"refused": "that is not an order"}
-        if service is None:
-            return {"refused": f"{asked['service']} is not the harness's own, so it is left alone"}
-        try:
-            return {"done_ns": service(order)}
+            return {"done_ns": self._carry_out(asked(line, self._secret))}
         except OrderRefusedError as refusal:
             return {"refused": str(refusal)}
+
+    def _carry_out(self, request: Mapping[str, Any]) -> int:
+        try:
+            service, order = self._services.get(request["service"]), Order(request["order"])
+        except (ValueError, KeyError, TypeError):
+            raise OrderRefusedError("that is not an order") from None
+        if service is None:
+            raise OrderRefusedError(f"{request['service']} is not the harness's own, so it is left alone")
+        return service(order)
