@@ -43,6 +43,7 @@ class Fault(ABC):
     """
 
     hurts: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

@@ -94,4 +94,10 @@ def secrets_of(stack: StackInfo) -> dict[str, str]:
         "FLASHBENCH_DATABASE_URL": stack.database_url,
         "FLASHBENCH_REDIS_URL": stack.redis_url,
         "FLASHBENCH_CONTROL": stack.control,
+        "FLASHBENCH_SCENE": _scene(stack),
     }
+
+
+def _scene(stack: StackInfo) -> str:
+    """What faults must know of a stack beside its addresses, as JSON."""
+    return stack.model_dump_json(include={"base_url", "app_pid", "app_workers", "proxy", "replica_url", "failpoints"})

@@ -1,4 +1,4 @@
-"""Runs a suite: one stack, one Locust process a trial, evidence, verdict, report."""
+"""Runs a suite: stacks, one Locust process a trial, evidence, verdict, report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,26 @@ from typing import Any
 from benchmarks.companions import companions
 from benchmarks.interrupts import Interrupts
 from benchmarks.locust_process import LocustProcess
+from benchmarks.place import Place
 from benchmarks.plan import PlannedRun
 from benchmarks.progress import RunProgress
+from benchmarks.resuming import running_in, set_aside, suite_in, to_be_run
 from benchmarks.suite import Suite
-from benchmarks.warm_up import warm_up
+from benchmarks.wiring import Wiring
 from flashbench.catalogue import ROOT, card
 from flashbench.errors import UsageError
-from flashbench.evidence.documents import VERDICT, SuiteDocument, VerdictDocument
+from flashbench.evidence.documents import SUITE, VERDICT, SuiteDocument, VerdictDocument
 from flashbench.load.options import defaults, parameter_names
-from flashbench.services import Stack, StackInfo, StackRequest
+from flashbench.services import StackInfo, StackRequest
 from flashbench.services.machine import fingerprint
-from flashbench.target.http import HttpTarget
+from reports.comparison.fingerprints import machine_differences, work_differences
 
-SUITE_FILE = "suite.json"
 POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A suite that is to be run. ``folder`` is its own, made by ``suite_folder``.
+    """A suite that is to be run. ``folder`` is its own, made by ``suite_folder``, or that of a run to be taken up.
 
     ``app_folder`` holds the ``target_app`` to run, if it is not this checkout's; ``revision`` is the code's.
     """
@@ -53,6 +54,27 @@ class RunRequest:
     def plugins(self) -> tuple[str, ...]:
         """What the app has to be told of at start."""
         return tuple(dict.fromkeys(run.contender.plugin for run in self.runs if run.contender.plugin))
+
+    def document(self) -> SuiteDocument:
+        """As it stands in suite.json, before anything is known of the servers and the machine."""
+        work = {
+            "suite": self.suite.name,
+            "cases": _cases(self),
+            "at_once": self.suite.stacks,
+            "revision": self.revision,
+            "code": _code_digest(),
+            "plugins": _plugin_hashes(self.plugins),
+            "target_files": _target_hashes(self.runs),
+        }
+        return SuiteDocument(
+            suite=self.suite.name,
+            trials=tuple(run.document() for run in self.runs),
+            seed=self.seed,
+            command=tuple(self.command),
+            started_unix_s=time.time(),
+            fingerprint={"work": work},
+            cards={run.contender.name: found for run in self.runs if (found := card(run.contender))},
+        )
 
 
 def suite_folder(out: Path, suite: Suite) -> Path:
@@ -77,14 +99,16 @@ def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
 
     False if it was interrupted; what was run until then is judged all the same.
     """
-    with ExitStack() as stacks:
-        sides = [
-            _Side(request, [stacks.enter_context(_stack(request, progress)).info for _ in range(request.suite.stacks)])
-            for request in requests
-        ]
-        for side in sides:
+    with ExitStack() as context:
+        sides = []
+        for request in requests:
+            context.enter_context(running_in(request.folder))
+            side = _Side(
+                request, [context.enter_context(_place(request, progress)) for _ in range(request.suite.stacks)]
+            )
             progress.step("measuring the machine and its stores")
             side.begin()
+            sides.append(side)
         finished = _run_all(sides, progress)
     if not finished:
         for side in sides:
@@ -93,10 +117,13 @@ def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
 
 
 def write_suite(folder: Path, document: SuiteDocument) -> None:
-    """suite.json, whole or not at all."""
-    draft = folder / f"{SUITE_FILE}.draft"
-    draft.write_text(document.to_json())
-    draft.replace(folder / SUITE_FILE)
+    """suite.json, whole or not at all. UsageError if it can't be written."""
+    draft = folder / f"{SUITE}.draft"
+    try:
+        draft.write_text(document.to_json())
+        draft.replace(folder / SUITE)
+    except OSError as error:
+        raise UsageError(f"results can't be written to {folder} ({error.strerror}).") from error
 
 
 def current_revision() -> str:
@@ -114,41 +141,39 @@ def current_revision() -> str:
     return shown.stdout.strip()
 
 
-class _Side:
-    """One suite on its stacks, one for each trial that runs at a time."""
+def _code_digest() -> str:
+    """SHA-256 of the harness and the app as they stand here, whatever git knows of it."""
+    digest = hashlib.sha256()
+    for package in ("flashbench", "target_app", "reports", "benchmarks", "locustfiles"):
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
-    def __init__(self, request: RunRequest, stacks: Sequence[StackInfo]) -> None:
-        self.request, self.stacks = request, stacks
-        marks = fingerprint(stacks[0])
-        marks["work"] |= {
-            "suite": request.suite.name,
-            "cases": _cases(request),
-            "at_once": len(stacks),
-            "revision": request.revision,
-            "plugins": _plugin_hashes(request.plugins),
-            "target_files": _target_hashes(request.runs),
-        }
-        self.document = SuiteDocument(
-            suite=request.suite.name,
-            trials=tuple(run.document() for run in request.runs),
-            seed=request.seed,
-            command=tuple(request.command),
-            started_unix_s=time.time(),
-            fingerprint=marks,
-            cards={run.contender.name: found for run in request.runs if (found := card(run.contender))},
-        )
+
+class _Side:
+    """One suite at its places, one for each trial that runs at a time."""
+
+    def __init__(self, request: RunRequest, places: Sequence[Place]) -> None:
+        self.request, self.places = request, places
+        trials = to_be_run(request.folder, [run.trial for run in request.runs])
+        self.runs = [run for run in request.runs if run.trial in trials]
+        self.document = _with_marks(request, places[0].first, suite_in(request.folder))
 
     def begin(self) -> None:
-        """Write down what is planned."""
+        """Write down what is planned, and put aside what an earlier run left unfinished."""
+        set_aside(self.request.folder, [run.trial for run in self.runs])
         write_suite(self.request.folder, self.document)
 
     def interrupted(self) -> None:
-        """Write down that not all of it was run."""
-        write_suite(self.request.folder, self.document.model_copy(update={"interrupted": True}))
+        """Write down that not all of it was run; that trials are missing shows even if the disk is full."""
+        with suppress(UsageError):
+            write_suite(self.request.folder, self.document.model_copy(update={"interrupted": True}))
 
-    def start(self, run: PlannedRun, stack: StackInfo) -> _RunningTrial:
+    def start(self, run: PlannedRun, place: Place) -> _RunningTrial:
         """Start one trial."""
-        alone = len(self.stacks) == 1
+        stack = place.stack(run.scenario)
+        alone = len(self.places) == 1
         watched = alone and run.contender.service is None
         briefing = {
             "trial": run.trial,
@@ -159,6 +184,7 @@ class _Side:
             "expectation": run.expectation,
             "faults": [each.model_dump() for each in run.scenario.faults],
             "companions": companions(run, stack, watched=watched),
+            "wiring": Wiring.of(run.scenario).document(),
             "fingerprint": self.document.fingerprint,
         }
         log = self.request.folder / "logs" / f"{run.trial}.log"
@@ -186,34 +212,55 @@ class _RunningTrial:
         progress.done(_outcome(self.run, self.side.request.folder / self.run.trial, self.log))
 
 
-def _stack(request: RunRequest, progress: RunProgress) -> Stack:
-    return Stack.start(
-        StackRequest(
-            database_url=request.database_url,
-            redis_url=request.redis_url,
-            plugins=request.plugins,
-            app_folder=str(request.app_folder) if request.app_folder is not None else None,
-        ),
-        progress=progress.step,
+def _place(request: RunRequest, progress: RunProgress) -> Place:
+    asked = StackRequest(
+        database_url=request.database_url,
+        redis_url=request.redis_url,
+        plugins=request.plugins,
+        app_folder=str(request.app_folder) if request.app_folder is not None else None,
     )
+    contenders = dict.fromkeys(run.contender for run in request.runs if run.contender.service is None)
+    return Place(asked, request.suite.scenarios, tuple(contenders), progress)
+
+
+def _with_marks(request: RunRequest, stack: StackInfo, begun: SuiteDocument | None) -> SuiteDocument:
+    """What is planned, with the fingerprint of the servers and the machine that it is run on.
+
+    UsageError if these are not those with which the run had ``begun`` that is taken up.
+    """
+    planned, marks = request.document(), fingerprint(stack)
+    marks["work"] |= planned.fingerprint["work"]
+    found = SuiteDocument.from_json(planned.model_copy(update={"fingerprint": marks}).to_json())
+    if begun is None:
+        return found
+    before, now = begun.fingerprint, found.fingerprint
+    differences = [
+        *work_differences(before["work"], now["work"]),
+        *machine_differences(before["machine"], now["machine"]),
+    ]
+    if differences:
+        raise UsageError(
+            f"{request.folder} was begun under other circumstances ({'; '.join(differences)}): begin anew with --fresh."
+        )
+    return begun.model_copy(update={"interrupted": False})
 
 
 def _run_all(sides: Sequence[_Side], progress: RunProgress) -> bool:
     try:
         progress.step("warming up")
         for side in sides:
-            for stack in side.stacks:
-                warm_up(stack, _registered_names(side.request, stack))
+            for place in side.places:
+                place.warm_up()
         progress.begin()
-        return _work_off(deque(_turns(sides)), len(sides[0].stacks), progress)
+        return _work_off(deque(_turns(sides)), len(sides[0].places), progress)
     except KeyboardInterrupt:
         return False
 
 
 def _work_off(turns: deque[tuple[_Side, PlannedRun]], places: int, progress: RunProgress) -> bool:
-    """Run the trials, as many at a time as there are places; False if it was interrupted."""
+    """Run the trials, as many at a time as there are places; False if it was interrupted, or could not go on."""
     running: dict[int, _RunningTrial] = {}
-    interrupted, total = False, len(turns)
+    interrupted, stuck, total = False, False, len(turns)
     one_suite = len({id(side) for side, _ in turns}) == 1
 
     def which(side: _Side) -> str:
@@ -233,20 +280,25 @@ def _work_off(turns: deque[tuple[_Side, PlannedRun]], places: int, progress: Run
                         side, run = turns.popleft()
                         what = f"{run.contender.name}, {run.scenario.label}, seed {run.seed}{which(side)}"
                         progress.step(f"trial {total - len(turns)} of {total}: {what}")
-                        running[place] = side.start(run, side.stacks[place])
+                        try:
+                            running[place] = side.start(run, side.places[place])
+                        except (OSError, UsageError) as trouble:  # a full disk, or no stack to be had any more
+                            stuck = True
+                            turns.clear()
+                            progress.step(f"the suite can't go on: {trouble}")
                 for place in [place for place, trial in running.items() if trial.ended(POLL_S / len(running))]:
                     running.pop(place).close(progress)
         finally:
             for trial in running.values():
                 trial.close(progress)
-    return not interrupts.count
+    return not interrupts.count and not stuck
 
 
 def _turns(sides: Sequence[_Side]) -> list[tuple[_Side, PlannedRun]]:
     """Every side's first trial, then every side's second, and so on; who begins is drawn by lot."""
     chance = random.Random(sides[0].request.seed)
     found = []
-    for runs in zip(*(side.request.runs for side in sides), strict=True):
+    for runs in zip(*(side.runs for side in sides), strict=True):
         pairs = list(zip(sides, runs, strict=True))
         chance.shuffle(pairs)
         found += pairs
@@ -265,18 +317,6 @@ def _outcome(run: PlannedRun, folder: Path, log: Path) -> str:
     if run.contender.control:
         return f"{head}: {found}, {'caught as expected' if verdict.met else f'expected {run.expectation}'}"
     return f"{head}: {found}{'' if verdict.validity == 'VALID' else f', {verdict.validity}'}"
-
-
-def _registered_names(request: RunRequest, stack: StackInfo) -> list[str]:
-    assert stack.base_url is not None
-    target = HttpTarget(stack.base_url, stack.admin_token)
-    try:
-        offer = target.offer()
-    finally:
-        target.close()
-    contenders = dict.fromkeys(run.contender for run in request.runs if run.contender.service is None)
-    names = [offer.registered_name(each.name, each.plugin) for each in contenders]
-    return [name for name in names if name is not None]
 
 
 def _plugin_hashes(plugins: Sequence[str]) -> dict[str, str]:
@@ -299,6 +339,7 @@ def _cases(request: RunRequest) -> dict[str, dict[str, Any]]:
             "run_time_s": scenario.run_time_s,
             "processes": scenario.processes,
             "faults": [each.model_dump() for each in scenario.faults],
+            **Wiring.of(scenario).document(),
             **{name: value for name, value in defaults().items() if name in parameter_names()},
             **scenario.parameters,
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import catalogue
-from flashbench.catalogue import Contender, contender, controls, nearest, strategies
+from flashbench.catalogue import Contender, app_settings, contender, controls, nearest, strategies
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import PlannedFault
 from flashbench.load import options
@@ -19,6 +19,7 @@ MOST_SEEDS = 1000
 MOST_RUN_TIME_S = 3600
 MOST_USERS = 100_000
 MOST_STACKS = 16
+MOST_RTT_MS = 100
 EXPOSED = "exposed"
 
 
@@ -27,6 +28,8 @@ class Scenario:
     """A locustfile and the shape of its load. ``parameters`` are Locust arguments of the harness's own.
 
     ``label`` tells it from the suite's others; ``seeds`` and ``controls`` are the suite's where they are None.
+    ``store_rtt_ms`` is added to every round trip from the app to its stores; None if nothing lies between them.
+    ``app`` are settings of the app, by name, where they are not to be its defaults.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Scenario:
     faults: tuple[PlannedFault, ...] = ()
     seeds: int | None = None
     controls: tuple[Contender, ...] | None = None
+    store_rtt_ms: float | None = None
+    app: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -86,12 +91,15 @@ def read(path: Path) -> Suite:
         raise UsageError(f"{path} is not valid TOML: {error}.") from None
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}.") from None
-    known = ("summary", "strategies", "controls", "seeds", "control_seeds", "stacks", "scenarios")
+    known = ("summary", "strategies", "controls", "seeds", "control_seeds", "stacks", "defaults", "scenarios")
     file.check_keys(document, known)
     tables = document.get("scenarios")
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise file.error("scenarios", "needs at least one [[scenarios]] table")
-    scenarios = tuple(_scenario(file, table) for table in tables)
+    defaults = document.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise file.error("defaults", "must be a [defaults] table of what every scenario has unless it says otherwise")
+    scenarios = tuple(_scenario(file, {**defaults, **table}) for table in tables)
     for label in (each.label for each in scenarios):
         if sum(each.label == label for each in scenarios) > 1:
             raise file.error("label", f"two scenarios go by the name {label!r}: give one of them a `label` of its own")
@@ -109,7 +117,10 @@ def read(path: Path) -> Suite:
 
 
 def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
-    of_the_run = ("name", "label", "users", "run_time_s", "processes", "faults", "seeds", "controls")
+    of_the_run = (
+        *("name", "label", "users", "run_time_s", "processes", "faults", "seeds", "controls"),
+        *("store_rtt_ms", "app"),
+    )
     file.check_keys(table, (*of_the_run, *options.parameter_names()))
     known = {entry.name: entry.path for entry in catalogue.scenarios()}
     name = file.text(table, "name", "")
@@ -135,8 +146,21 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
         faults=faults,
         seeds=file.whole(table, "seeds", 1, 1, MOST_SEEDS) if "seeds" in table else None,
         controls=file.controls(table, label) if "controls" in table else None,
+        store_rtt_ms=file.number(table, "store_rtt_ms", 0, MOST_RTT_MS) if "store_rtt_ms" in table else None,
+        app=_settings(file, table.get("app", {})),
         parameters=parameters,
     )
+
+
+def _settings(file: _File, table: Any) -> dict[str, str]:
+    """Settings of the app as its environment takes them."""
+    if not isinstance(table, dict):
+        raise file.error("app", "must be a [scenarios.app] table")
+    file.check_keys(table, app_settings())
+    for name, value in table.items():
+        if not isinstance(value, bool | int | float):
+            raise file.error(name, f"must be a number, true or false, not {value!r}")
+    return {name: str(value).lower() for name, value in table.items()}
 
 
 def _faults(file: _File, tables: Any, run_time_s: int) -> tuple[PlannedFault, ...]:
@@ -190,6 +214,12 @@ class _File:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise self.error(key, f"must be a whole number from {least} to {most}, not {value!r}")
         return value
+
+    def number(self, table: Mapping[str, Any], key: str, least: float, most: float) -> float:
+        value = table.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise self.error(key, f"must be a number from {least:g} to {most:g}, not {value!r}")
+        return float(value)
 
     def seconds(self, table: Mapping[str, Any], key: str, most: int) -> float:
         value = table.get(key)

@@ -17,7 +17,9 @@ from flashbench.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 STRATEGIES = ROOT / "target_app" / "strategies"
+APP_SETTINGS = ROOT / "target_app" / "settings.py"
 CONTROLS = ROOT / "benchmarks" / "controls"
+_OF_THE_STACK = frozenset({"database_url", "redis_url", "admin_token", "strategies"})  # never a suite's business
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,21 @@ def controls(folder: Path = CONTROLS) -> tuple[Contender, ...]:
         plugin = f"{card.parent / 'strategy.py'}:{facts['class']}"
         found.append(Contender(card.parent.name, facts["summary"], plugin, facts["breaks"], facts["exposed_by"]))
     return tuple(found)
+
+
+def app_settings(source: Path = APP_SETTINGS) -> tuple[str, ...]:
+    """The settings of the app that a suite may change, by name, as their source has them."""
+    (settings,) = (
+        node
+        for node in ast.parse(source.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    )
+    names = (
+        each.target.id
+        for each in settings.body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    )
+    return tuple(name for name in names if name not in _OF_THE_STACK)
 
 
 def card(contender: Contender) -> dict[str, str]:

@@ -16,6 +16,7 @@ from benchmarks.cli.verdict_table import print_comparison, print_suite, wide_con
 from benchmarks.fault import fault_class
 from benchmarks.plan import plan
 from benchmarks.progress import run_progress
+from benchmarks.resuming import to_be_run, unfinished_run
 from benchmarks.runner import RunRequest, current_revision, run_suites, suite_folder
 from benchmarks.suite import MOST_SEEDS, Suite, find, read
 from flashbench.catalogue import Contender, Service, contender
@@ -42,6 +43,9 @@ def run(
         ),
     ] = None,
     worse_than: WorseThan = 20.0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew, even if a run of the same suite was cut short.")
+    ] = False,
     target: TargetFile = None,
     host: Host = None,
     database_url: DatabaseUrl = None,
@@ -49,6 +53,7 @@ def run(
 ) -> None:
     """Run a suite and say what it shows: 0 PASS, 10 FAIL, 11 UNPROVEN, 12 INVALID, 13 slower than the baseline.
 
+    A run of the same suite with the same code that was cut short is taken up where it was.
     --strategy replaces the suite's strategies; its controls always run. A strategy of your own is expected to pass, and
     so is a service of your own, named with --target and --host.
     """
@@ -76,13 +81,14 @@ def run(
     request = RunRequest(
         suite=chosen,
         runs=plan(chosen, own, seed, repeats),
-        folder=suite_folder(out, chosen),
+        folder=out,
         seed=seed,
         command=("flashbench", *sys.argv[1:]),
         revision=current_revision(),
         database_url=database_url,
         redis_url=redis_url,
     )
+    request = replace(request, folder=_folder_of(request, out, take_up=baseline is None and not fresh, console=console))
     try:
         if baseline is None:
             code = _run_one(request, console)
@@ -94,9 +100,21 @@ def run(
     raise typer.Exit(code)
 
 
+def _folder_of(request: RunRequest, out: Path, *, take_up: bool, console: Console) -> Path:
+    """That of a run of just this which was cut short, or a new one."""
+    if take_up and (begun := unfinished_run(out, request.document())) is not None:
+        console.print(f"taking up the run that was cut short in {begun} (--fresh begins anew)", soft_wrap=True)
+        return begun
+    return suite_folder(out, request.suite)
+
+
 def _run_one(request: RunRequest, console: Console) -> ExitCode:
-    console.print(f"suite {request.suite.name}: {len(request.runs)} trials into {request.folder}", soft_wrap=True)
-    with run_progress(console, len(request.runs)) as progress:
+    left = len(to_be_run(request.folder, [run.trial for run in request.runs]))
+    there = f", {len(request.runs) - left} of them are there" if left < len(request.runs) else ""
+    console.print(
+        f"suite {request.suite.name}: {len(request.runs)} trials into {request.folder}{there}", soft_wrap=True
+    )
+    with run_progress(console, left) as progress:
         finished = run_suites([request], progress)
         progress.step("judging the suite and writing the report")
         code = print_suite(request.folder, console)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from flashbench.errors import UsageError
 from flashbench.evidence.documents import FindingDocument, SuiteVerdict, VerdictDocument
 from flashbench.vocabulary import ExitCode, Verdict
 
@@ -19,12 +20,15 @@ COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNPROVEN: "yellow
 
 
 def print_suite(folder: Path, console: Console) -> ExitCode:
-    """Judge the suite, write its report, print both; the exit code is the verdict's."""
+    """Judge the suite, write its report, print both; the exit code is the verdict's, with or without a report."""
     from reports.judging import judge_suite  # here, since pandas and matplotlib are slow to load
     from reports.report import write_report
 
     verdict = judge_suite(folder)
-    paths = write_report(folder, progress=lambda _: None)
+    try:
+        where = f"report: {write_report(folder, progress=lambda _: None).html}"
+    except UsageError as trouble:  # a disk that is full must not hide what is known
+        where = str(trouble)
     console.print()
     console.print(trial_table(verdict))
     for control in verdict.controls:
@@ -36,7 +40,7 @@ def print_suite(folder: Path, console: Console) -> ExitCode:
         console.print(f"- {sentence}", markup=False, soft_wrap=True)
     validity = "" if verdict.validity == "VALID" else f" ({verdict.validity}: latency figures are withheld)"
     console.print(f"\n[bold {COLOURS[verdict.verdict]}]{verdict.verdict}[/]{validity}  suite {verdict.suite}")
-    console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
+    console.print(where, markup=False, soft_wrap=True)
     return verdict.exit_code
 
 

@@ -149,6 +149,8 @@ class TrialDocument(Document):
     cost: Cost = Cost()
     ledger_source: Literal["postgres", "target", "none"] = "none"
     interrupted: bool = False
+    stores_lost: bool = False  # the harness could not read, in the end, the stores that it had read before
+    wiring: dict[str, Any] = {}  # what lay between the app and its stores, and the app's settings; empty: nothing
     fingerprint: dict[str, dict[str, Any]] = {}
     problems: tuple[str, ...] = ()
 

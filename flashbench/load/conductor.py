@@ -283,6 +283,7 @@ class Conductor:
             alone=given.get("alone", True),
             faults=tuple(PlannedFault.model_validate(each) for each in given.get("faults", ())),
             companions=given.get("companions", {}),
+            wiring=given.get("wiring", {}),
             fingerprint=given.get("fingerprint") or self._fingerprint,
         )
 

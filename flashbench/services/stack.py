@@ -48,6 +48,11 @@ class Stack:
             raise
         return stack
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is still somebody who owns the servers."""
+        return self._supervisor.poll() is None
+
     def _greet(self, request: StackRequest, progress: Callable[[str], None]) -> StackInfo:
         pipe_in, pipe_out = self._supervisor.stdin, self._supervisor.stdout
         assert pipe_in is not None

@@ -276,6 +276,8 @@ class _Life:
             cost=self._cost,
             ledger_source=self._ledger_source,
             interrupted=self._outcome.interrupted if self._outcome else False,
+            stores_lost=self._around.stores is not None and self._finished and self._ledger_source != "postgres",
+            wiring=dict(plan.wiring),
             fingerprint={name: dict(facts) for name, facts in plan.fingerprint.items()},
             problems=(*self._problems, *unfinished),
         )

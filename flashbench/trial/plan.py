@@ -15,7 +15,8 @@ class TrialPlan:
 
     ``strategy`` is the name that the target registered; ``source`` is how it was named, if by path. ``companions``
     are commands of processes that accompany the load, by name; it is they who inject the ``faults``. ``alone``: no
-    other trial runs on the machine meanwhile.
+    other trial runs on the machine meanwhile. ``wiring``: what lies between the app and its stores, and how the app is
+    set.
     """
 
     trial: str
@@ -33,6 +34,7 @@ class TrialPlan:
     alone: bool = True
     faults: tuple[PlannedFault, ...] = ()
     companions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    wiring: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # The code under test is what a comparison is about, so these may differ; they are named all the same.
-UNDER_TEST = frozenset({"revision", "plugins"})
+UNDER_TEST = frozenset({"revision", "code", "plugins"})
 
 _MACHINE = ("cpu", "cores", "memory_gib", "kernel", "scratch_filesystem")
 _MEASURED = ("fsync_p50_us", "postgres_round_trip_p50_us", "redis_round_trip_p50_us")

@@ -110,7 +110,7 @@ def figures(bundle: Bundle) -> TrialFigures:
         strategy=bundle.trial.strategy,
         scenario=bundle.trial.scenario,
         case=bundle.trial.case_name,
-        load=json.dumps([bundle.trial.scenario, bundle.trial.parameters], sort_keys=True),
+        load=json.dumps([bundle.trial.scenario, bundle.trial.parameters, bundle.trial.wiring], sort_keys=True),
         seed=bundle.trial.seed,
         purchases=count,
         tries=int((~tries.in_drain).sum()),

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cli.verdict_table import print_suite, wide_console
+
 TINY = """
 summary = "as small as can be"
 strategies = ["row_lock"]
@@ -82,6 +84,21 @@ def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
     assert trial.returncode == 0
     assert "I12 live" in trial.stdout
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*.parquet")}
+
+
+@pytest.mark.alone
+def test_a_report_that_cannot_be_written_hides_no_verdict(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    (copy / "report.html").unlink()
+    (copy / "report.html").mkdir()
+
+    assert print_suite(copy, wide_console()) == 0
+    shown = capsys.readouterr().out
+    assert "PASS  suite tiny" in shown
+    assert "the report can't be written" in shown
 
 
 @pytest.mark.alone

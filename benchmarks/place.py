@@ -1,0 +1,98 @@
+"""Where one trial runs at a time: a stack for every wiring of the suite, replaced if it was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import Self
+
+from benchmarks.progress import RunProgress
+from benchmarks.suite import Scenario
+from benchmarks.warm_up import warm_up
+from benchmarks.wiring import Wiring, shared
+from flashbench.catalogue import Contender
+from flashbench.errors import UsageError
+from flashbench.services import Stack, StackInfo, StackRequest
+from flashbench.target.http import HttpTarget, TargetSilentError
+
+
+class Place:
+    """Stacks that are up within the context; UsageError on entering it if one can't be had.
+
+    ``contenders`` are those that any trial here is run with.
+    """
+
+    def __init__(
+        self,
+        request: StackRequest,
+        scenarios: Sequence[Scenario],
+        contenders: Sequence[Contender],
+        progress: RunProgress,
+    ) -> None:
+        self._request, self._contenders, self._progress = request, contenders, progress
+        self._wirings: Mapping[Wiring, Wiring] = shared(scenarios)
+        self._stacks: dict[Wiring, Stack] = {}
+        self._leaving = ExitStack()
+
+    def warm_up(self) -> None:
+        """Let no trial pay for cold pools, plans and imports."""
+        for stack in self._stacks.values():
+            self._warm_up(stack.info)
+
+    @property
+    def first(self) -> StackInfo:
+        """The stack of the suite's first scenario."""
+        return next(iter(self._stacks.values())).info
+
+    def stack(self, scenario: Scenario) -> StackInfo:
+        """The stack for a scenario; a new one if the last was lost, since the rest of the suite must go on."""
+        way = Wiring.of(scenario).way
+        if not _serves(self._stacks[way]):
+            self._progress.step("the stack does not answer any more; starting another")
+            self._stacks[way].stop()
+            self._start(way)
+            self._warm_up(self._stacks[way].info)
+        return self._stacks[way].info
+
+    def __enter__(self) -> Self:
+        try:
+            for way in self._wirings:
+                self._start(way)
+        except BaseException:
+            self._leaving.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leaving.close()
+
+    def _start(self, way: Wiring) -> None:
+        stack = Stack.start(self._wirings[way].stack(self._request), progress=self._progress.step)
+        self._leaving.callback(stack.stop)
+        self._stacks[way] = stack
+
+    def _warm_up(self, info: StackInfo) -> None:
+        warm_up(info, _registered_names(info, self._contenders))
+
+
+def _serves(stack: Stack) -> bool:
+    if not stack.alive:
+        return False
+    assert stack.info.base_url is not None
+    try:
+        with closing(HttpTarget(stack.info.base_url, stack.info.admin_token)) as target:
+            target.offer()
+    except (UsageError, TargetSilentError):
+        return False
+    return True
+
+
+def _registered_names(info: StackInfo, contenders: Sequence[Contender]) -> list[str]:
+    assert info.base_url is not None
+    with closing(HttpTarget(info.base_url, info.admin_token)) as target:
+        offer = target.offer()
+    names = [offer.registered_name(each.name, each.plugin) for each in contenders]
+    return [name for name in names if name is not None]

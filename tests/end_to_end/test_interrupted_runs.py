@@ -1,0 +1,129 @@
+"""If these fail, hours of trials are lost with a process, or servers are left that nobody owns."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, VerdictDocument
+from flashbench.vocabulary import Verdict
+from tests.end_to_end.test_flashbench_command import TINY, wait_until
+from tests.integration.services.test_supervisor import left_in
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a suite of two trials, and a TMPDIR in which nothing may be left."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tiny.toml").write_text(TINY)
+    yield tmp_path
+    wait_until(lambda: not left_in(tmp_path / "tmp"))
+
+
+class Run:
+    """``flashbench run`` of the suite, in a group of its own."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks", "run", "tiny.toml", "--out", "out"],
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(place / "tmp")},
+            process_group=0,
+        )
+
+    def until(self, beginning: str) -> None:
+        """Read what it prints up to a line that begins so, or to its end."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(beginning):
+                return
+        pytest.fail(f"it never said {beginning!r}")
+
+    def until_in_trial(self, number: int) -> None:
+        """Until the load of a trial is on."""
+        self.until(f"trial {number} of ")
+        wait_until(lambda: any((self.place / "out").glob(f"*/00{number}-*/tries-0.bin")))
+
+    def child(self, word: str) -> psutil.Process:
+        """The process below it in whose command line the word stands; it leads a group of its own."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return next(each for each in below if word in each.cmdline())
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code, and what it still had to say."""
+        assert self.process.stdout is not None
+        shown = self.process.stdout.read()
+        self.process.stdout.close()
+        return self.process.wait(60), shown
+
+
+def folders(place: Path) -> list[Path]:
+    return sorted((place / "out").iterdir())
+
+
+def test_what_was_cut_short_by_a_kill_is_taken_up_by_the_next_run(place: Path) -> None:
+    run = Run(place)
+    run.until("[1/2]")
+    (folder,) = folders(place)
+    (first,) = folder.glob(f"001-*/{TRIAL}")
+    before = first.read_text()
+    run.until_in_trial(2)
+    run.process.kill()
+    run.end()
+    wait_until(lambda: not left_in(place / "tmp"))
+
+    again = Run(place)
+    code, shown = again.end()
+
+    assert code == 0, shown
+    assert "taking up the run that was cut short" in shown
+    assert "2 trials" in shown
+    assert "1 of them are there" in shown
+    assert folders(place) == [folder]
+    assert first.read_text() == before
+    assert [path.name[:4] for path in (folder / "unfinished").iterdir()] == ["002-"]
+    assert len(SuiteDocument.from_json((folder / SUITE).read_bytes()).trials) == 2
+
+
+@pytest.mark.parametrize("victim", ["flashbench.services.supervisor", "target_app.app:create_app"])
+def test_a_stack_that_is_killed_costs_one_trial(place: Path, victim: str) -> None:
+    run = Run(place)
+    run.until_in_trial(1)
+    os.killpg(run.child(victim).pid, signal.SIGKILL)
+    code, shown = run.end()
+
+    assert code == 11, shown
+    assert "starting another" in shown
+    (folder,) = folders(place)
+    (lost,) = folder.glob(f"001-*/{VERDICT}")
+    assert VerdictDocument.from_json(lost.read_bytes()).verdict is Verdict.UNPROVEN
+    assert len(list(folder.glob(f"002-*/{VERDICT}"))) == 1
+
+
+def test_ctrl_c_twice_leaves_nothing_and_the_next_run_takes_it_up(place: Path) -> None:
+    run = Run(place)
+    run.until_in_trial(1)
+    os.killpg(run.process.pid, signal.SIGINT)
+    run.until("interrupted")
+    os.killpg(run.process.pid, signal.SIGINT)
+    code, shown = run.end()
+    assert code == 11, shown
+    assert "Traceback" not in shown
+    wait_until(lambda: not left_in(place / "tmp"))
+
+    code, shown = Run(place).end()
+    assert code == 0, shown
+    assert "taking up" in shown
