@@ -15,10 +15,14 @@ from target_app.ledger.database import AWAY, BUSY, PostgresPool
 from target_app.strategies.protocol import DatabaseAwayError
 
 MOST_KEYS = 1000  # in one statement
+# Key by key, as FIND_KEY: a join that is planned while there are no orders yet reads the whole table for every batch.
 FIND_KEYS = """
-    SELECT o.order_id, o.sale_id, o.key, o.sku, o.quantity, o.user_id, o.remaining, o.seq
+    SELECT o.order_id, wanted.sale_id, wanted.key, o.sku, o.quantity, o.user_id, o.remaining, o.seq
     FROM unnest($1::uuid[], $2::text[]) AS wanted (sale_id, key)
-    JOIN orders o ON o.sale_id = wanted.sale_id AND o.key = wanted.key AND o.guarded"""
+    CROSS JOIN LATERAL (
+        SELECT order_id, sku, quantity, user_id, remaining, seq FROM orders
+        WHERE orders.key = wanted.key AND (orders.sale_id = wanted.sale_id) IS TRUE AND guarded LIMIT 1
+    ) AS o"""
 
 Wanted = tuple[UUID, str]
 
