@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from target_app.strategies.aftermath import Aftermath
 from target_app.strategies.protocol import (
@@ -171,22 +172,28 @@ class RedisLua(Strategy):
     # Whatever comes of telling Redis, the answer to the buyer stands; what it was not told is owed.
 
     async def _tell(self, tended: Tended, token: str, *, settle: Purchase | None, mark: bool) -> None:
-        try:
+        with _telling(tended):
             if settle is not None:
                 await tended.counter.settle(settle, token)
             else:
                 await tended.counter.give_back(token, mark=mark)
-        except RedisAwayError:
-            tended.owe()
 
     async def _doubt(self, tended: Tended, token: str) -> None:
-        try:
+        with _telling(tended):
             await tended.counter.doubt(token)
-        except RedisAwayError:
-            tended.owe()
 
     async def _mark(self, tended: Tended) -> None:
-        try:
+        with _telling(tended):
             await tended.counter.mark()
-        except RedisAwayError:
-            tended.owe()
+
+
+@contextmanager
+def _telling(tended: Tended) -> Iterator[None]:
+    """Whatever keeps Redis from being told, a seed is owed; that Redis is away is no error."""
+    try:
+        yield
+    except RedisAwayError:
+        tended.owe()
+    except BaseException:
+        tended.owe()
+        raise
