@@ -65,6 +65,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             settings.redis_url.get_secret_value() if settings.redis_url else None,
             command_timeout_s=settings.redis_command_s,
             connect_timeout_s=settings.redis_connect_s,
+            breaks=settings.redis_breaker,
         )
         stack.push_async_callback(redis.close)
         resources = Resources(database, ledger, redis, settings.limits)
@@ -80,7 +81,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             stack.push_async_callback(strategy.close)
         cache = ProductCache(redis, ledger, settings)
         stack.push_async_callback(cache.close)
-        watch = asyncio.create_task(_publish(redis, cache))
+        watch = asyncio.create_task(_publish(redis, cache, ledger))
         stack.callback(watch.cancel)
         service = Service(
             settings=settings,
@@ -96,14 +97,15 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         yield service
 
 
-async def _publish(redis: BreakerRedis, cache: ProductCache) -> None:
-    """Keep the gauges of what is not counted as it happens."""
-    counted = 0
+async def _publish(redis: BreakerRedis, cache: ProductCache, ledger: PostgresLedger) -> None:
+    """Keep the metrics of what is not counted as it happens."""
+    recomputes = reads = 0
     while True:
         metrics.BREAKER.set(float(redis.breaker.state.level))
         metrics.CONCURRENT_RECOMPUTES.set(cache.most_concurrent_recomputes)
-        metrics.RECOMPUTES.inc(cache.recomputes - counted)
-        counted = cache.recomputes
+        metrics.RECOMPUTES.inc(cache.recomputes - recomputes)
+        metrics.DATABASE_READS.inc(ledger.product_reads - reads)
+        recomputes, reads = cache.recomputes, ledger.product_reads
         await asyncio.sleep(0.1)
 
 

@@ -33,13 +33,15 @@ class Settings(BaseSettings):
 
     redis_command_s: Seconds = 0.15
     redis_connect_s: Seconds = 0.15
+    redis_breaker: bool = True  # without it every call to a Redis that is away waits for its own limit
 
     cache_ttl_s: Seconds = 1.0
     cache_stale_s: Seconds = 10.0  # how long past its TTL a value may stand in for a database that is away
     cache_negative_ttl_s: Seconds = 0.5
     cache_tombstone_ttl_s: Seconds = 2.0
-    cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    cache_early_beta: Annotated[float, Field(ge=0)] = 1.0
+    cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15  # 0: what was cached together expires together
+    cache_early_beta: Annotated[float, Field(ge=0)] = 1.0  # 0: nothing is refreshed before it expires
+    cache_single_flight: bool = True  # without it everybody who misses reads the database
     cache_bypass_reads: Annotated[int, Field(ge=1)] = 4  # product reads at Postgres at once, a worker
 
     @model_validator(mode="after")

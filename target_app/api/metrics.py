@@ -13,7 +13,8 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 IN_FLIGHT = Gauge("target_app_in_flight", "Purchases being decided", multiprocess_mode="livesum")
 PURCHASES = Counter("target_app_purchases", "Purchases by strategy and result", ["strategy", "result"])
 PRODUCT_READS = Counter("target_app_product_reads", "Product reads by what the cache did", ["cache"])
-RECOMPUTES = Counter("target_app_cache_recomputes", "Products read from Postgres for the cache")
+RECOMPUTES = Counter("target_app_cache_recomputes", "Product reads that had to ask Postgres, those that were shed too")
+DATABASE_READS = Counter("target_app_database_reads", "Product reads that came to Postgres")
 CONCURRENT_RECOMPUTES = Gauge(
     "target_app_cache_concurrent_recomputes",
     "The most recomputes of one key at once in a worker",

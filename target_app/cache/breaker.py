@@ -6,7 +6,9 @@ jittered while, then lets a few probes through; the first that succeeds closes i
 
 from __future__ import annotations
 
+import math
 import random
+import sys
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -35,6 +37,9 @@ class BreakerLimits:
     open_min_s: float = 0.3
     open_max_s: float = 0.6
     probes: int = 3
+
+
+NEVER_OPENS = BreakerLimits(consecutive_failures=sys.maxsize, window_failure_share=math.inf)
 
 
 class CircuitBreaker:

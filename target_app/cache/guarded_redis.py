@@ -20,7 +20,7 @@ from redis.exceptions import BusyLoadingError, MasterDownError, OutOfMemoryError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from target_app.cache.breaker import CircuitBreaker
+from target_app.cache.breaker import NEVER_OPENS, BreakerLimits, CircuitBreaker
 from target_app.cache.listener import Listener
 from target_app.strategies.protocol import RedisAwayError
 from target_app.timing import spent
@@ -54,8 +54,10 @@ class BreakerRedis:
         self.breaker = breaker
 
     @classmethod
-    def connect(cls, url: str | None, *, command_timeout_s: float, connect_timeout_s: float) -> BreakerRedis:
-        """Never fails: connections are made when they are needed."""
+    def connect(
+        cls, url: str | None, *, command_timeout_s: float, connect_timeout_s: float, breaks: bool = True
+    ) -> BreakerRedis:
+        """Never fails: connections are made when they are needed. ``breaks`` False: the breaker never opens."""
         client = None
         if url is not None:
             client = redis_asyncio.Redis.from_url(
@@ -73,7 +75,7 @@ class BreakerRedis:
             client,
             command_timeout_s=command_timeout_s,
             connect_timeout_s=connect_timeout_s,
-            breaker=CircuitBreaker(random.Random()),
+            breaker=CircuitBreaker(random.Random(), BreakerLimits() if breaks else NEVER_OPENS),
         )
 
     @property

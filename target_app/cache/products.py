@@ -69,7 +69,7 @@ class ProductCache:
         self._ledger = ledger
         self._settings = settings
         self._rng = rng or random.Random()
-        self._flights: SingleFlight[str, Reading] = SingleFlight()
+        self._flights: SingleFlight[str, Reading] = SingleFlight(shared=settings.cache_single_flight)
         self._database_reads = asyncio.Semaphore(settings.cache_bypass_reads)
         self.recomputes = 0
 

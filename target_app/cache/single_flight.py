@@ -11,9 +11,13 @@ V = TypeVar("V")
 
 
 class SingleFlight(Generic[K, V]):
-    """Shares running computations. ``most_at_once`` is the most of one key there ever were: 1, or it is broken."""
+    """Shares running computations; with ``shared`` False, to show what that buys, everybody computes alone.
 
-    def __init__(self) -> None:
+    ``most_at_once`` is the most of one key there ever were: 1 if they are shared, or it is broken.
+    """
+
+    def __init__(self, *, shared: bool = True) -> None:
+        self._shared = shared
         self._running: dict[K, asyncio.Task[V]] = {}
         self._depth: dict[K, int] = {}
         self.most_at_once = 0
@@ -23,6 +27,8 @@ class SingleFlight(Generic[K, V]):
 
         Who asked may be cancelled without harm to the others: the computation is a task of its own.
         """
+        if not self._shared:
+            return await self._count(key, compute)
         task = self._running.get(key)
         if task is None:
             task = asyncio.create_task(self._count(key, compute))

@@ -78,13 +78,17 @@ class StockLevel:
 
 
 class PostgresLedger:
-    """One worker's way to the durable record. Reads raise DatabaseAwayError when Postgres does not answer."""
+    """One worker's way to the durable record. Reads raise DatabaseAwayError when Postgres does not answer.
+
+    ``product_reads`` counts those that have come to Postgres.
+    """
 
     def __init__(self, database: PostgresPool, settings: Settings) -> None:
         self._database = database
         self._transaction_limit_s = settings.transaction_timeout_s
         self._lookups = KeyLookups(database, settings.lookup_timeout_s)
         self._sales: dict[UUID, Sale] = {}
+        self.product_reads = 0
 
     async def commit(self, purchase: Purchase) -> Result:
         result = await sell(self._database, purchase, None, limit_s=self._transaction_limit_s)
@@ -163,6 +167,7 @@ class PostgresLedger:
     async def product(self, sale_id: UUID, sku: str) -> Product | None:
         """A fresh product, None if there is no such SKU."""
         async with self._reading() as connection:
+            self.product_reads += 1
             row = await connection.fetchrow(
                 "SELECT sku, price, remaining, seq FROM stock WHERE sale_id = $1 AND sku = $2", sale_id, sku
             )

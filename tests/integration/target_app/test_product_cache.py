@@ -17,6 +17,7 @@ from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
 from target_app.strategies.protocol import Item
 from tests.integration.target_app.client import Client, NewWorker
+from tests.integration.target_app.till import eventually
 
 Caches = tuple[PostgresLedger, list[ProductCache]]
 
@@ -90,6 +91,45 @@ async def test_every_key_in_redis_has_a_ttl(new_worker: NewWorker, redis_url: st
     assert forever == []
 
 
+def counted(text: str, name: str) -> float:
+    (line,) = (line for line in text.splitlines() if line.startswith(name + " "))
+    return float(line.rsplit(" ", 1)[1])
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+async def test_database_reads_are_counted_whether_they_fill_the_cache_or_go_past_it(
+    new_worker: NewWorker, with_redis: bool
+) -> None:
+    worker = await new_worker(cache_ttl_s=30, cache_early_beta=0, **({} if with_redis else {"redis_url": None}))
+    sale = await worker.open()
+    name = "target_app_database_reads_total"
+    before = counted((await worker.http.get("/metrics")).text, name)
+
+    for _ in range(3):
+        await state(worker, sale)
+
+    async def all_counted() -> bool:
+        return counted((await worker.http.get("/metrics")).text, name) - before == (1 if with_redis else 3)
+
+    await eventually(all_counted)
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.15])
+async def test_jitter_keeps_what_was_cached_together_from_expiring_together(
+    new_worker: NewWorker, redis_url: str, jitter: float
+) -> None:
+    worker = await new_worker(cache_ttl_s=30, cache_jitter=jitter)
+    sale = await worker.open(skus=8)
+    for number in range(1, 9):
+        await state(worker, sale, f"sku-{number}")
+
+    with redis.Redis.from_url(redis_url) as client:
+        items = [client.hgetall(item_key(UUID(sale), f"sku-{number}")) for number in range(1, 9)]
+    fresh_ms = {int(item[b"fresh_until_ms"]) - int(item[b"computed_ms"]) for item in items}
+
+    assert (fresh_ms == {30_000}) == (jitter == 0)
+
+
 @pytest.fixture
 async def caches(postgres_url: str, redis_url: str) -> AsyncIterator[Caches]:
     """Two workers' caches over one ledger that counts its reads."""
@@ -131,3 +171,17 @@ async def test_many_readers_of_one_missing_product_make_one_database_read(caches
     assert cache.most_concurrent_recomputes == 1
     assert {reading.product.remaining for reading in readings if reading.product} == {5}
     assert {reading.result for reading in readings} == {CacheResult.MISS}
+
+
+async def test_without_single_flight_every_reader_reads_the_database(new_worker: NewWorker) -> None:
+    worker = await new_worker(redis_url=None, cache_single_flight=False)
+    sale = await worker.open()
+    name = "target_app_cache_recomputes_total"
+    before = counted((await worker.http.get("/metrics")).text, name)
+
+    await asyncio.gather(*(state(worker, sale) for _ in range(20)))
+
+    async def all_counted() -> bool:
+        return counted((await worker.http.get("/metrics")).text, name) - before == 20
+
+    await eventually(all_counted)
