@@ -22,14 +22,16 @@ class Settings(BaseSettings):
     admin_token: Annotated[SecretStr, Field(min_length=8)]
     strategies: tuple[str, ...] = ()  # plug-ins, "/absolute/path.py:ClassName"
 
-    database_pool: Annotated[int, Field(ge=1)] = 16  # connections a worker
-    database_queue: Annotated[int, Field(ge=1)] = 1024  # waiting for one; more are shed
+    database_pool: Annotated[int, Field(ge=1)] = 20  # connections a worker
+    database_queue: Annotated[int, Field(ge=1)] = 1024  # purchases, and reads, that wait for one; more are shed
     database_wait_s: Seconds = 1.0
+    database_start_s: Seconds = 60.0  # for a Postgres that is away when a worker starts
     lock_timeout_s: Seconds = 1.0
     statement_timeout_s: Seconds = 1.5
     transaction_timeout_s: Seconds = 1.8
     lookup_timeout_s: Seconds = 1.0
-    in_flight_wait_s: Seconds = 2.0  # for the first request with the same key
+    purchase_limit_s: Seconds = 1.6  # from its arrival to the end of its transaction; what comes to it later is shed
+    in_flight_wait_s: Seconds = 1.6  # for the first request with the same key
 
     redis_command_s: Seconds = 0.15
     redis_connect_s: Seconds = 0.15
@@ -42,7 +44,9 @@ class Settings(BaseSettings):
     cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15  # 0: what was cached together expires together
     cache_early_beta: Annotated[float, Field(ge=0)] = 1.0  # 0: nothing is refreshed before it expires
     cache_single_flight: bool = True  # without it everybody who misses reads the database
-    cache_bypass_reads: Annotated[int, Field(ge=1)] = 4  # product reads at Postgres at once, a worker
+    # Product reads at Postgres at once, a worker. So many connections are theirs: no purchase takes them. As many as
+    # there are connections, or more: no bulkhead, purchases and reads stand in one line.
+    cache_bypass_reads: Annotated[int, Field(ge=1)] = 4
 
     @model_validator(mode="after")
     def _limits_nest(self) -> Settings:
@@ -58,6 +62,13 @@ class Settings(BaseSettings):
         return Limits(
             statement_timeout_s=self.statement_timeout_s, commit_s=self.database_wait_s + self.transaction_timeout_s
         )
+
+    @property
+    def purchase_connections(self) -> int:
+        """How many connections purchases may use, or stand in line for, at once."""
+        if self.cache_bypass_reads < self.database_pool:
+            return self.database_pool - self.cache_bypass_reads
+        return self.database_pool + self.database_queue
 
     @property
     def longest_timer_s(self) -> float:

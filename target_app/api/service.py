@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -55,6 +56,7 @@ class Service:
 
     async def purchase(self, sale_id: UUID, key: str, body: PurchaseBody) -> Sold:
         """Decide a purchase; everything but a sale is raised as a problem."""
+        came_s = time.monotonic()
         try:
             sale = await self.sale(sale_id)
         except DatabaseAwayError as error:
@@ -64,7 +66,7 @@ class Service:
         strategy = self.strategies.get(sale.strategy)
         if strategy is None:
             raise problems.unavailable(f"the strategy {sale.strategy!r} is not loaded", no_effect=True)
-        purchase = Purchase(sale, body.sku, body.quantity, body.user_id, key)
+        purchase = Purchase(sale, body.sku, body.quantity, body.user_id, key, came_s)
         result = await self._decide(strategy, purchase)
         if type(result) not in _RESULT_NAMES:
             raise TypeError(f"the strategy {sale.strategy!r} answered {result!r}, which is no result of a purchase")

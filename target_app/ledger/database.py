@@ -1,11 +1,14 @@
-"""The worker's Postgres pool: bounded connections, a bounded queue for them, bounded statements."""
+"""The worker's Postgres pool: bounded connections, bounded queues for them, bounded statements."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = PoolConnectionProxy[asyncpg.Record]
 
+log = logging.getLogger("target_app.postgres")
+
 SCHEMA = Path(__file__).with_name("schema.sql")
 RELEASE_LIMIT_S = 1.0
+START_RETRY_S = 0.25
 SCHEMA_LOCK = 0x7A26E7  # an advisory lock, since all workers create the schema at the same moment
 
 # What says that Postgres, or the way to it, is gone; anything else that it raises is a bug or an answer.
@@ -37,6 +43,14 @@ AWAY = (
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+# What says so to a worker that starts, and may be over soon; another error is the settings' fault.
+AWAY_AT_START = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
 # What says that Postgres gave up waiting, or had to choose a victim: nothing was written.
 BUSY = (
     asyncpg.LockNotAvailableError,
@@ -46,17 +60,46 @@ BUSY = (
 )
 
 
+class _Line:
+    """Those who want a connection for the same kind of work: so many may have one, so many more may wait."""
+
+    def __init__(self, places: int, queue: int) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.queue = queue
+        self.waiting = 0
+
+
 class PostgresPool:
-    """Connections for one worker behind a bulkhead: those over the queue's length are shed at once."""
+    """Connections for one worker behind a bulkhead.
+
+    Purchases and reads stand in lines of their own, and purchases leave some of the connections to reads. Who would
+    make a line too long is shed at once, who has waited in it for too long is shed then.
+    """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: Settings) -> None:
         self._pool = pool
-        self._settings = settings
-        self._waiting = 0
+        self._wait_s = settings.database_wait_s
+        self._purchases = _Line(settings.purchase_connections, settings.database_queue)
+        self._reads = _Line(settings.database_pool + settings.database_queue, settings.database_queue)
 
     @classmethod
     async def connect(cls, settings: Settings) -> PostgresPool:
-        """Create the schema if it is missing, and open every connection before the worker calls itself ready."""
+        """Create the schema if it is missing, and open every connection before the worker calls itself ready.
+
+        A Postgres that is away is waited for: a worker that fails to start makes uvicorn end all the others.
+        """
+        give_up_s = time.monotonic() + settings.database_start_s
+        while True:
+            try:
+                return await cls._connect(settings)
+            except AWAY_AT_START as error:
+                if time.monotonic() >= give_up_s:
+                    raise
+                log.warning("waiting for Postgres: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(START_RETRY_S)
+
+    @classmethod
+    async def _connect(cls, settings: Settings) -> PostgresPool:
         url = settings.database_url.get_secret_value()
         connection = await asyncpg.connect(url, timeout=5, server_settings={"application_name": "target_app"})
         try:
@@ -85,31 +128,51 @@ class PostgresPool:
         )
         return cls(pool, settings)
 
+    def connection(self, *, within_s: float = math.inf) -> AbstractAsyncContextManager[Connection]:
+        """A connection for a purchase; DatabaseAwayError if the line is too long or none came free within the limit."""
+        return self._lent(self._purchases, min(self._wait_s, within_s))
+
+    def reading(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection for reads, which purchases can't use up; DatabaseAwayError as for theirs."""
+        return self._lent(self._reads, self._wait_s)
+
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection; DatabaseAwayError if the queue is full or none came free within the limit."""
-        if self._waiting >= self._settings.database_queue:
-            raise DatabaseAwayError("too many requests wait for the database")
-        self._waiting += 1
-        try:
-            with spent("postgres"):
-                connection = await self._pool.acquire(timeout=self._settings.database_wait_s)
-        except (*AWAY, asyncpg.PostgresError) as error:
-            raise DatabaseAwayError(f"no database connection: {type(error).__name__}") from error
-        finally:
-            self._waiting -= 1
+    async def _lent(self, line: _Line, limit_s: float) -> AsyncIterator[Connection]:
+        connection = await self._next(line, limit_s)
         try:
             with spent("postgres"):
                 yield connection
         finally:
-            # A connection that fails only now is closed by the pool; what was done with it stands.
-            with contextlib.suppress(*AWAY, *BUSY):
-                await self._pool.release(connection, timeout=RELEASE_LIMIT_S)
+            try:
+                # A connection that fails only now is closed by the pool; what was done with it stands.
+                with contextlib.suppress(*AWAY, *BUSY):
+                    await self._pool.release(connection, timeout=RELEASE_LIMIT_S)
+            finally:
+                line.places.release()
+
+    async def _next(self, line: _Line, limit_s: float) -> Connection:
+        """A connection, with a place of the line that must be released after it."""
+        if line.waiting >= line.queue:
+            raise DatabaseAwayError("too many requests wait for the database")
+        line.waiting += 1
+        try:
+            with spent("postgres"):
+                async with asyncio.timeout(limit_s):
+                    await line.places.acquire()
+                    try:
+                        return await self._pool.acquire()
+                    except BaseException:
+                        line.places.release()
+                        raise
+        except (*AWAY, asyncpg.PostgresError) as error:
+            raise DatabaseAwayError(f"no database connection: {type(error).__name__}") from error
+        finally:
+            line.waiting -= 1
 
     async def answers(self) -> bool:
         """Whether Postgres answers at this moment."""
         try:
-            async with self.connection() as connection:
+            async with self.reading() as connection:
                 await connection.fetchval("SELECT 1", timeout=1.0)
         except (DatabaseAwayError, *AWAY, *BUSY):
             return False

@@ -8,6 +8,7 @@ counted after the stock row, in a row of the user's own, so that it holds across
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -63,15 +64,24 @@ class _Progress:
     committing: bool = False
 
 
-async def sell(database: PostgresPool, purchase: Purchase, fence: int | None, *, limit_s: float) -> Result | Fenced:
-    """Run the guarded transaction once, in at most ``limit_s`` after a connection was free.
+async def sell(
+    database: PostgresPool, purchase: Purchase, fence: int | None, *, limit_s: float, due_s: float
+) -> Result | Fenced:
+    """Run the guarded transaction once, in at most ``limit_s`` after a connection was free, and not past ``due_s``.
 
     A refusal rolls back, which costs no flush to disk. An error or time-out once COMMIT was sent is ``unknown``.
-    KeyReusedError if the key belongs to another purchase. Cancellation leaves no transaction open.
+    KeyReusedError if the key belongs to another purchase. Cancellation leaves no transaction open. ``due_s`` is by
+    ``time.monotonic``.
     """
+    left_s = due_s - time.monotonic()
+    if left_s <= 0:
+        return Unavailable("the purchase has waited for too long", no_effect=True)
     progress = _Progress()
     try:
-        async with database.connection() as connection, asyncio.timeout(limit_s):
+        async with (
+            database.connection(within_s=left_s) as connection,
+            asyncio.timeout(min(limit_s, due_s - time.monotonic())),
+        ):
             return await _transact(connection, purchase, fence, progress)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != "one_order_per_key_and_sale":
@@ -93,6 +103,8 @@ async def _transact(
         if not isinstance(decision, Sold) or decision.replayed:
             await connection.execute("ROLLBACK")
             return decision
+        if connection.is_closed():
+            raise asyncpg.ConnectionDoesNotExistError("the connection was lost before COMMIT could be sent")
     except BaseException:
         await _give_up(connection)
         raise

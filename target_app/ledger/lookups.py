@@ -55,7 +55,7 @@ class KeyLookups:
 
     async def _look_up(self, batch: dict[Wanted, asyncio.Future[asyncpg.Record | None]]) -> None:
         try:
-            async with asyncio.timeout(self._limit_s), self._database.connection() as connection:
+            async with asyncio.timeout(self._limit_s), self._database.reading() as connection:
                 rows = await connection.fetch(FIND_KEYS, [sale for sale, _ in batch], [key for _, key in batch])
         except (DatabaseAwayError, *AWAY, *BUSY) as error:
             _fail(batch.values(), DatabaseAwayError(f"the key could not be looked up: {error}"))

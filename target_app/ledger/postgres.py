@@ -86,17 +86,27 @@ class PostgresLedger:
     def __init__(self, database: PostgresPool, settings: Settings) -> None:
         self._database = database
         self._transaction_limit_s = settings.transaction_timeout_s
+        self._purchase_limit_s = settings.purchase_limit_s
         self._lookups = KeyLookups(database, settings.lookup_timeout_s)
         self._sales: dict[UUID, Sale] = {}
         self.product_reads = 0
 
     async def commit(self, purchase: Purchase) -> Result:
-        result = await sell(self._database, purchase, None, limit_s=self._transaction_limit_s)
+        result = await self._sell(purchase, None)
         assert not isinstance(result, Fenced)
         return result
 
     async def commit_fenced(self, purchase: Purchase, fence: int) -> Result | Fenced:
-        return await sell(self._database, purchase, fence, limit_s=self._transaction_limit_s)
+        return await self._sell(purchase, fence)
+
+    async def _sell(self, purchase: Purchase, fence: int | None) -> Result | Fenced:
+        return await sell(
+            self._database,
+            purchase,
+            fence,
+            limit_s=self._transaction_limit_s,
+            due_s=purchase.came_s + self._purchase_limit_s,
+        )
 
     async def record(
         self,
@@ -201,7 +211,7 @@ class PostgresLedger:
     async def _reading(self) -> AsyncIterator[Connection]:
         """A connection on which every failure of Postgres to answer is one DatabaseAwayError."""
         try:
-            async with self._database.connection() as connection:
+            async with self._database.reading() as connection:
                 yield connection
         except (*AWAY, *BUSY) as error:
             raise DatabaseAwayError(f"the database is away or busy: {type(error).__name__}") from error

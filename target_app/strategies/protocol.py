@@ -14,10 +14,11 @@ that does all three. A strategy that writes its own SQL gets no protection from 
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -45,13 +46,14 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """One request, validated: the SKU exists, the quantity is at least 1."""
+    """One request, validated: the SKU exists, the quantity is at least 1. ``came_s`` is when, by ``time.monotonic``."""
 
     sale: Sale
     sku: str
     quantity: int
     user_id: str
     key: str
+    came_s: float = field(default_factory=time.monotonic, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,8 @@ class Ledger(Protocol):
     async def commit(self, purchase: Purchase) -> Result:
         """The guarded transaction: lock the stock row, key, limit, stock, update, insert, commit.
 
-        May raise KeyReusedError.
+        Unavailable, with nothing written, once too much time has passed since the purchase came. May raise
+        KeyReusedError.
         """
 
     async def commit_fenced(self, purchase: Purchase, fence: int) -> Result | Fenced:
@@ -175,7 +178,7 @@ class Database(Protocol):
     """The worker's Postgres pool behind its bulkhead, timed for Server-Timing."""
 
     def connection(self) -> AbstractAsyncContextManager[Any]:
-        """An ``asyncpg.Connection``; DatabaseAwayError if none is free within the limit."""
+        """An ``asyncpg.Connection`` for a purchase; DatabaseAwayError if none is free within the limit."""
 
 
 class GuardedRedis(Protocol):

@@ -24,7 +24,7 @@ async def new_worker(postgres_url: str, redis_url: str) -> AsyncIterator[NewWork
                 "database_url": postgres_url,
                 "redis_url": redis_url,
                 "admin_token": TOKEN,
-                "database_pool": 6,
+                "database_pool": 10,
                 **settings,
             }
             app = create_app(Settings.model_validate(chosen))

@@ -41,6 +41,12 @@ class Proxy:
         """Forward again, and what was swallowed first."""
         self._flows.set()
 
+    def abandon(self) -> None:
+        """Standing connections fall silent for ever, as if the host behind them had vanished; new ones flow."""
+        self._flows.clear()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
     def lose_answers_after(self, word: bytes | None) -> None:
         """Forward a message with this word, and cut the connection when its answer arrives."""
         self._last_word = word
@@ -49,14 +55,15 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
+        flows = self._flows
         try:
-            await self._flows.wait()
+            await flows.wait()
             up_reader, up_writer = await asyncio.open_connection(*self._upstream)
             try:
                 async with asyncio.TaskGroup() as both:
                     said = asyncio.Event()
-                    both.create_task(self._ask(reader, up_writer, said))
-                    both.create_task(self._answer(up_reader, writer, said))
+                    both.create_task(self._ask(reader, up_writer, said, flows))
+                    both.create_task(self._answer(up_reader, writer, said, flows))
             finally:
                 up_writer.close()
         except* (OSError, asyncio.CancelledError):
@@ -65,18 +72,22 @@ class Proxy:
             writer.close()
             self._links.discard(task)
 
-    async def _ask(self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, said: asyncio.Event) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, said: asyncio.Event, flows: asyncio.Event
+    ) -> None:
         while data := await reader.read(65536):
-            await self._flows.wait()
+            await flows.wait()
             if self._last_word is not None and self._last_word in data:
                 said.set()
             up.write(data)
             await up.drain()
         up.close()
 
-    async def _answer(self, up: asyncio.StreamReader, writer: asyncio.StreamWriter, said: asyncio.Event) -> None:
+    async def _answer(
+        self, up: asyncio.StreamReader, writer: asyncio.StreamWriter, said: asyncio.Event, flows: asyncio.Event
+    ) -> None:
         while data := await up.read(65536):
-            await self._flows.wait()
+            await flows.wait()
             if said.is_set():
                 break
             writer.write(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import asyncpg
 import httpx
 import pytest
 
@@ -24,6 +25,16 @@ def without_effect(answer: httpx.Response) -> bool:
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) >= 1
     return bool(answer.json().get("effect") == "none")
+
+
+async def waiting_for_a_lock(aside: asyncpg.Connection[asyncpg.Record], sessions: int) -> bool:
+    """Whether so many sessions do."""
+    return bool(
+        sessions
+        == await aside.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )
 
 
 async def recovered(worker: Client) -> None:
@@ -147,6 +158,120 @@ async def test_more_buyers_than_the_queue_takes_are_shed_at_once(new_worker: New
         assert without_effect(await worker.buy(sale, key="one-too-many"))
         assert time.monotonic() - start_s < 0.3
     assert [answer.status_code for answer in await asyncio.gather(*standing)] == [201] * 3
+
+
+async def test_a_purchase_that_has_waited_for_too_long_is_shed_wherever_it_waits(
+    new_worker: NewWorker, postgres_url: str
+) -> None:
+    """For a connection and for the row: each has a limit of its own, and together they have that of a purchase."""
+    worker = await new_worker(database_pool=1, purchase_limit_s=0.5)
+    sale = await worker.open(stock=10)
+    async with session(postgres_url) as aside, aside.transaction():
+        await aside.execute("SELECT 1 FROM target_app.stock FOR UPDATE")
+        start_s = time.monotonic()
+        answers = await asyncio.gather(*(worker.buy(sale, key=f"k{number}") for number in range(6)))
+        assert time.monotonic() - start_s < 1.0
+    assert all(without_effect(answer) for answer in answers)
+    assert [(await worker.buy(sale, key=f"k{number}")).status_code for number in range(6)] == [201] * 6
+
+
+@pytest.mark.parametrize("reads_aside", [1, 100], ids=["bulkhead", "none"])
+async def test_purchases_that_wait_for_a_row_leave_connections_to_reads(
+    new_worker: NewWorker, postgres_url: str, reads_aside: int
+) -> None:
+    worker = await new_worker(redis_url=None, database_pool=3, cache_bypass_reads=reads_aside)
+    sale = await worker.open(stock=10)
+    async with session(postgres_url) as aside, aside.transaction():
+        await aside.execute("SELECT 1 FROM target_app.stock FOR UPDATE")
+        buying = [asyncio.create_task(worker.buy(sale, key=f"k{number}")) for number in range(6)]
+
+        await eventually(lambda: waiting_for_a_lock(aside, 2 if reads_aside == 1 else 3))
+        reading = asyncio.create_task(worker.http.get(f"/sales/{sale}/products/sku-1"))
+        await asyncio.wait([reading], timeout=0.4)
+        assert reading.done() == (reads_aside == 1), "without the bulkhead the read stands in line behind them"
+    assert (await reading).status_code == 200
+    assert [answer.status_code for answer in await asyncio.gather(*buying)] == [201] * 6
+
+
+async def test_product_reads_that_hang_leave_connections_to_purchases(new_worker: NewWorker, postgres_url: str) -> None:
+    worker = await new_worker(redis_url=None, database_pool=3, cache_bypass_reads=1, cache_single_flight=False)
+    sale, other = await worker.open(stock=10), await worker.open(stock=1)
+    async with session(postgres_url) as aside, session(postgres_url) as watching, aside.transaction():
+        await aside.execute("LOCK TABLE target_app.stock IN ACCESS EXCLUSIVE MODE")
+        reading = [asyncio.create_task(worker.http.get(f"/sales/{other}/products/sku-1")) for _ in range(10)]
+
+        await eventually(lambda: waiting_for_a_lock(watching, 1))
+        buying = [asyncio.create_task(worker.buy(sale)) for _ in range(2)]
+        await eventually(lambda: waiting_for_a_lock(watching, 3))
+    assert {answer.status_code for answer in await asyncio.gather(*reading)} == {200}
+    assert [answer.status_code for answer in await asyncio.gather(*buying)] == [201] * 2
+
+
+@pytest.mark.parametrize("trouble", ["server restarted", "sessions terminated"])
+async def test_dead_connections_cost_nobody_anything_once_the_database_is_back(
+    new_worker: NewWorker, postgres_url: str, trouble: str
+) -> None:
+    async with proxied(postgres_url) as (proxy, url):
+        worker = await new_worker(database_url=url)
+        sale = await worker.open(stock=100)
+        await asyncio.gather(*(worker.buy(sale) for _ in range(20)))
+        if trouble == "server restarted":
+            await proxy.cut()
+            assert without_effect(await worker.buy(sale))
+            await proxy.listen()
+        else:
+            async with session(postgres_url) as aside:
+                ended = await aside.fetch(
+                    "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND application_name = 'target_app'"
+                )
+
+                async def noticed() -> bool:
+                    old = [row["pid"] for row in ended]
+                    return int(await aside.fetchval(SESSIONS + " AND pid <> ALL ($2)", "%", old)) == len(ended)
+
+                await eventually(noticed)
+        start_s = time.monotonic()
+
+        answers = await asyncio.gather(*(worker.buy(sale) for _ in range(30)))
+
+        assert [answer.status_code for answer in answers] == [201] * 30
+        assert time.monotonic() - start_s < 1.5
+
+
+async def test_connections_that_died_unheard_cost_those_who_meet_them_a_limit_each_and_no_more(
+    new_worker: NewWorker, postgres_url: str
+) -> None:
+    async with proxied(postgres_url) as (proxy, url):
+        worker = await new_worker(database_url=url, database_pool=4, **SHORT)
+        sale = await worker.open(stock=100)
+        await asyncio.gather(*(worker.buy(sale) for _ in range(12)))
+        proxy.abandon()
+        start_s = time.monotonic()
+
+        met = await asyncio.gather(*(worker.buy(sale) for _ in range(4)))
+
+        assert all(without_effect(answer) for answer in met)
+        assert time.monotonic() - start_s < 2.0
+        assert [(await worker.buy(sale)).status_code for _ in range(12)] == [201] * 12
+
+
+async def test_a_worker_that_starts_while_the_database_is_away_waits_for_it(
+    new_worker: NewWorker, postgres_url: str
+) -> None:
+    """One that gave up would take all the others with it: uvicorn ends when a worker fails to start."""
+    async with proxied(postgres_url) as (proxy, url):
+        await proxy.cut()
+        starting = asyncio.ensure_future(new_worker(database_url=url))
+        await asyncio.wait([starting], timeout=0.3)
+        assert not starting.done()
+
+        await proxy.listen()
+
+        assert (await (await starting).http.get("/readyz")).status_code == 200
+        await proxy.cut()
+        with pytest.raises(OSError):
+            await new_worker(database_url=url, database_start_s=0.1)
 
 
 async def test_sales_that_a_worker_does_not_know_cannot_be_bought_while_the_database_is_away(

@@ -9,6 +9,11 @@ import pytest
 
 from target_app.cache.breaker import NEVER_OPENS, BreakerState, CircuitBreaker
 from target_app.cache.single_flight import SingleFlight
+from target_app.settings import Settings
+
+
+def settings(**given: object) -> Settings:
+    return Settings.model_validate({"database_url": "postgresql://nowhere", "admin_token": "unused-here", **given})
 
 
 @pytest.mark.parametrize(("shared", "computations"), [(True, 1), (False, 10)])
@@ -40,3 +45,21 @@ def test_a_breaker_that_never_opens_lets_every_call_through() -> None:
         assert ticket is not None
         breaker.failed(ticket, number / 100)
     assert breaker.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("pool", "reads", "purchases"),
+    [(20, 4, 16), (5, 4, 1), (20, 20, 20 + 1024), (20, 10**9, 20 + 1024), (1, 4, 1 + 1024)],
+    ids=["as it comes", "hardly any", "as many as there are", "off", "too few to share out"],
+)
+def test_connections_set_aside_for_reads_are_no_purchase_s(pool: int, reads: int, purchases: int) -> None:
+    """As many for reads as there are connections: that is how the bulkhead is taken away."""
+    chosen = settings(database_pool=pool, cache_bypass_reads=reads)
+    assert chosen.purchase_connections == purchases
+
+
+def test_no_purchase_may_take_two_seconds_by_its_limits() -> None:
+    """The wait for a connection and the transaction together; what is told to Redis after it adds one command."""
+    chosen = settings()
+    assert chosen.purchase_limit_s + chosen.redis_connect_s + chosen.redis_command_s <= 2.0
+    assert chosen.in_flight_wait_s < 2.0
