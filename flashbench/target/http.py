@@ -148,9 +148,11 @@ class HttpTarget(HttpCaller):
         try:
             document = response.json()
             if response.status_code == 201:
-                counter = document.get("counter")
+                counter, lock_keys = document.get("counter"), document.get("lock_keys")
                 return OpenedSale(
-                    str(document["sale_id"]), None if counter is None else CounterDeclaration.model_validate(counter)
+                    str(document["sale_id"]),
+                    None if counter is None else CounterDeclaration.model_validate(counter),
+                    tuple(map(str, lock_keys)) if isinstance(lock_keys, list) else (),
                 )
             detail = str(document.get("detail") or document.get("title") or "no reason given")
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -78,10 +78,11 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSale:
-    """A sale that exists."""
+    """A sale that exists. ``lock_keys`` are templates, with ``{sale_id}`` and ``{sku}``, of the locks in Redis."""
 
     sale_id: str
     counter: CounterDeclaration | None
+    lock_keys: tuple[str, ...] = ()
 
 
 class Target(Protocol):

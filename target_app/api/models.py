@@ -56,6 +56,7 @@ class SaleView(BaseModel):
     items: tuple[ItemBody, ...]
     per_user_limit: int
     counter: CounterView | None
+    lock_keys: tuple[str, ...]
 
 
 class PurchaseBody(_Body):
@@ -94,6 +95,7 @@ class StrategyView(BaseModel):
     source_sha256: str | None
     counter: CounterView | None
     declared_keys: tuple[str, ...]
+    lock_keys: tuple[str, ...]
 
 
 class CatalogueView(BaseModel):

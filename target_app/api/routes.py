@@ -75,6 +75,7 @@ async def open_sale(body: SaleBody, worker: Worker) -> SaleView:
         items=body.items,
         per_user_limit=sale.per_user_limit,
         counter=_counter(strategy),
+        lock_keys=tuple(strategy.lock_keys),
     )
 
 
@@ -173,6 +174,7 @@ async def strategies(worker: Worker) -> CatalogueView:
                 source_sha256=each.source_sha256,
                 counter=_counter(each.kind),
                 declared_keys=tuple(each.kind.declared_keys),
+                lock_keys=tuple(each.kind.lock_keys),
             )
             for each in worker.registry.values()
         ),

@@ -242,6 +242,7 @@ class Strategy(ABC):
     summary: ClassVar[str] = ""
     counter: ClassVar[CounterKey | None] = None
     declared_keys: ClassVar[Sequence[str]] = ()  # patterns of Redis keys that live as long as their sale
+    lock_keys: ClassVar[Sequence[str]] = ()  # templates, with {sale_id} and {sku}, of the locks that it takes in Redis
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources

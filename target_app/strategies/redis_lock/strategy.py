@@ -58,6 +58,7 @@ class RedisLock(Strategy):
     name = "redis_lock"
     summary = "Redis lock (SET NX PX, fencing token) around the Postgres transaction; row lock as fallback"
     declared_keys = (TOKEN_KEY,)
+    lock_keys = (LOCK_KEY,)
 
     def __init__(self, resources: Resources) -> None:
         super().__init__(resources)

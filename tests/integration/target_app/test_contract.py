@@ -164,7 +164,17 @@ async def test_the_catalogue_names_strategies_counters_and_the_longest_timer(wor
     assert set(found) == {"row_lock", "redis_lock", "redis_lua"}
     assert found["row_lock"]["counter"] is None
     assert found["redis_lua"]["counter"]["remaining_field"] == "avail"
+    assert found["redis_lock"]["lock_keys"] == ["redis_lock:{sale_id}:lock:{sku}"]
+    assert found["row_lock"]["lock_keys"] == found["redis_lua"]["lock_keys"] == []
     assert catalogue["longest_timer_s"] >= 3.0
+
+
+async def test_a_new_sale_names_the_locks_of_its_strategy(worker: Client) -> None:
+    body = {"strategy": "redis_lock", "items": [{"sku": "a", "stock": 1, "price": 1}]}
+
+    sale = (await worker.http.post("/sales", json=body, headers=ADMIN)).json()
+
+    assert sale["lock_keys"] == ["redis_lock:{sale_id}:lock:{sku}"]
 
 
 async def test_metrics_count_purchases_by_result(worker: Client) -> None:

@@ -90,6 +90,23 @@ def test_a_sale_that_is_refused_passes_the_reason_on(serve: Callable[[Answering]
         target.open(sale_of("row_lock", skus=1, stock=1, per_user_limit=0))
 
 
+@pytest.mark.parametrize(
+    ("stated", "read"),
+    [
+        ({}, ()),
+        ({"lock_keys": None}, ()),
+        ({"lock_keys": "lock"}, ()),
+        ({"lock_keys": ["lock:{sale_id}:{sku}"]}, ("lock:{sale_id}:{sku}",)),
+    ],
+)
+def test_the_locks_of_a_sale_are_read_where_a_target_states_them(
+    serve: Callable[[Answering], str], stated: dict[str, object], read: tuple[str, ...]
+) -> None:
+    with HttpTarget(serve(lambda *_: (201, {"sale_id": "s", "counter": None, **stated})), "t") as target:
+        opened = target.open(sale_of("redis_lock", skus=1, stock=1, per_user_limit=0))
+    assert (opened.sale_id, opened.lock_keys) == ("s", read)
+
+
 def test_in_flight_is_summed_over_workers(serve: Callable[[Answering], str]) -> None:
     text = b'# HELP x\ntarget_app_in_flight{pid="1"} 2.0\ntarget_app_in_flight{pid="2"} 1.0\ntarget_app_in_flight_x 9\n'
     with HttpTarget(serve(lambda *_: (200, text)), "t") as target:
