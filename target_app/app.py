@@ -19,10 +19,11 @@ from target_app.api.routes import router
 from target_app.api.service import Service
 from target_app.cache.guarded_redis import BreakerRedis
 from target_app.cache.products import ProductCache
+from target_app.failpoints import Failpoints
 from target_app.ledger.database import PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
-from target_app.strategies.protocol import DatabaseAwayError, Resources
+from target_app.strategies.protocol import DatabaseAwayError, Resources, unarmed
 from target_app.strategies.registry import PluginError, built_in, instances, with_plugins
 
 KINDS = {
@@ -60,7 +61,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         database = await PostgresPool.connect(settings)
         stack.push_async_callback(database.close)
-        ledger = PostgresLedger(database, settings)
+        reach = unarmed if settings.failpoints is None else Failpoints(settings.failpoints).reach
+        ledger = PostgresLedger(database, settings, reach)
         redis = BreakerRedis.connect(
             settings.redis_url.get_secret_value() if settings.redis_url else None,
             command_timeout_s=settings.redis_command_s,
@@ -68,7 +70,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             breaks=settings.redis_breaker,
         )
         stack.push_async_callback(redis.close)
-        resources = Resources(database, ledger, redis, settings.limits)
+        resources = Resources(database, ledger, redis, settings.limits, reach)
         plugin_problem = None
         try:
             registry = with_plugins(settings.strategies)

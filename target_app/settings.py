@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import DirectoryPath, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from target_app.strategies.protocol import Limits
@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     admin_token: Annotated[SecretStr, Field(min_length=8)]
     strategies: tuple[str, ...] = ()  # plug-ins, "/absolute/path.py:ClassName"
+    failpoints: DirectoryPath | None = None  # where they are armed; without it there are none
 
     database_pool: Annotated[int, Field(ge=1)] = 20  # connections a worker
     database_queue: Annotated[int, Field(ge=1)] = 1024  # purchases, and reads, that wait for one; more are shed

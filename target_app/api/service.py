@@ -11,6 +11,7 @@ from target_app.api.in_flight import InFlightKeys, StillInFlightError
 from target_app.api.models import PurchaseBody
 from target_app.cache.products import ProductCache
 from target_app.cache.single_flight import SingleFlight
+from target_app.failpoints import FailpointError
 from target_app.ledger.database import AWAY, BUSY, PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
@@ -97,5 +98,7 @@ class Service:
         except (DatabaseAwayError, *AWAY, *BUSY) as error:
             # The own SQL of a strategy lost its connection, or a lock, somewhere: nobody can say how far it came.
             return Unavailable(f"the database is away or busy: {type(error).__name__}: {error}", no_effect=False)
+        except FailpointError as error:
+            return Unavailable(str(error), no_effect=error.no_effect)
         finally:
             metrics.IN_FLIGHT.dec()

@@ -22,6 +22,7 @@ from target_app.strategies.protocol import (
     KeyReusedError,
     Limited,
     Purchase,
+    Reach,
     Result,
     Sold,
     SoldOut,
@@ -65,13 +66,13 @@ class _Progress:
 
 
 async def sell(
-    database: PostgresPool, purchase: Purchase, fence: int | None, *, limit_s: float, due_s: float
+    database: PostgresPool, purchase: Purchase, fence: int | None, *, limit_s: float, due_s: float, reach: Reach
 ) -> Result | Fenced:
     """Run the guarded transaction once, in at most ``limit_s`` after a connection was free, and not past ``due_s``.
 
     A refusal rolls back, which costs no flush to disk. An error or time-out once COMMIT was sent is ``unknown``.
     KeyReusedError if the key belongs to another purchase. Cancellation leaves no transaction open. ``due_s`` is by
-    ``time.monotonic``.
+    ``time.monotonic``; ``reach`` comes to the failpoints.
     """
     left_s = due_s - time.monotonic()
     if left_s <= 0:
@@ -82,7 +83,7 @@ async def sell(
             database.connection(within_s=left_s) as connection,
             asyncio.timeout(min(limit_s, due_s - time.monotonic())),
         ):
-            return await _transact(connection, purchase, fence, progress)
+            result = await _transact(connection, purchase, fence, progress, reach)
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != "one_order_per_key_and_sale":
             raise
@@ -92,17 +93,21 @@ async def sell(
         return Unavailable(str(error), no_effect=not progress.committing)
     except (*BUSY, *AWAY) as error:
         return Unavailable(f"the database is away or busy: {type(error).__name__}", no_effect=not progress.committing)
+    if progress.committing:
+        await reach("after_commit")
+    return result
 
 
 async def _transact(
-    connection: Connection, purchase: Purchase, fence: int | None, progress: _Progress
+    connection: Connection, purchase: Purchase, fence: int | None, progress: _Progress, reach: Reach
 ) -> Result | Fenced:
     try:
         await connection.execute(BEGIN)
-        decision = await _decide(connection, purchase, fence)
+        decision = await _decide(connection, purchase, fence, reach)
         if not isinstance(decision, Sold) or decision.replayed:
             await connection.execute("ROLLBACK")
             return decision
+        await reach("before_commit")
         if connection.is_closed():
             raise asyncpg.ConnectionDoesNotExistError("the connection was lost before COMMIT could be sent")
     except BaseException:
@@ -122,11 +127,12 @@ async def _give_up(connection: Connection) -> None:
         connection.terminate()
 
 
-async def _decide(connection: Connection, purchase: Purchase, fence: int | None) -> Result | Fenced:
+async def _decide(connection: Connection, purchase: Purchase, fence: int | None, reach: Reach) -> Result | Fenced:
     sale_id, sku, quantity = purchase.sale.sale_id, purchase.sku, purchase.quantity
     stock = await connection.fetchrow(LOCK_STOCK, sale_id, sku)
     if stock is None:
         raise LookupError(f"sale {sale_id} has no stock row for {sku!r}")
+    await reach("after_hold")
     order = await connection.fetchrow(FIND_KEY, sale_id, purchase.key)
     if order is not None:
         return replay(order, purchase)

@@ -18,10 +18,12 @@ from target_app.strategies.protocol import (
     Fenced,
     Item,
     Purchase,
+    Reach,
     Result,
     Sale,
     Sold,
     StockRow,
+    unarmed,
 )
 
 if TYPE_CHECKING:
@@ -83,10 +85,11 @@ class PostgresLedger:
     ``product_reads`` counts those that have come to Postgres.
     """
 
-    def __init__(self, database: PostgresPool, settings: Settings) -> None:
+    def __init__(self, database: PostgresPool, settings: Settings, reach: Reach = unarmed) -> None:
         self._database = database
         self._transaction_limit_s = settings.transaction_timeout_s
         self._purchase_limit_s = settings.purchase_limit_s
+        self._reach = reach
         self._lookups = KeyLookups(database, settings.lookup_timeout_s)
         self._sales: dict[UUID, Sale] = {}
         self.product_reads = 0
@@ -106,6 +109,7 @@ class PostgresLedger:
             fence,
             limit_s=self._transaction_limit_s,
             due_s=purchase.came_s + self._purchase_limit_s,
+            reach=self._reach,
         )
 
     async def record(

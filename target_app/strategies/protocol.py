@@ -213,6 +213,18 @@ class Limits:
     retention_s: float = 24 * 3600.0  # how long a sale's own keys live in Redis
 
 
+Reach: TypeAlias = Callable[[str], Awaitable[None]]
+"""Comes to a named point between the steps of a purchase, where a test may have it end, wait or fail.
+
+``after_hold`` and ``before_commit`` are for a purchase that has written nothing yet, ``after_commit`` and
+``before_release`` for one that has.
+"""
+
+
+async def unarmed(point: str) -> None:
+    """No failpoint: nothing is looked at, nothing happens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What a strategy may use. One set per worker process; a worker never shares it."""
@@ -221,6 +233,7 @@ class Resources:
     ledger: Ledger
     redis: GuardedRedis
     limits: Limits
+    reach: Reach = unarmed
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,8 @@ class RedisLock(Strategy):
 
     async def _buy_by_lock(self, purchase: Purchase, grip: _Grip, give_up_s: float) -> Result | None:
         token = await self._wait_for_lock(purchase, grip, give_up_s)
+        if token != BUSY:
+            await self.resources.reach("after_hold")
         for last in (False, True):
             if token == BUSY or not self._lease_suffices(grip):
                 return None
@@ -164,6 +166,7 @@ class RedisLock(Strategy):
 
     async def _release(self, grip: _Grip) -> None:
         """Whatever comes of it, the answer to the buyer stands: the lease ends a lock that could not be released."""
+        await self.resources.reach("before_release")
         try:
             released = await RELEASE.run(self.resources.redis, (grip.lock,), (grip.owner, CHANNEL))
         except RedisAwayError:

@@ -136,6 +136,7 @@ class RedisLua(Strategy):
 
     async def _buy_held(self, purchase: Purchase, tended: Tended, token: str) -> Result:
         try:
+            await self.resources.reach("after_hold")
             result = await self.resources.ledger.commit(purchase)
         except KeyReusedError:
             await self._aftermath.see_to(self._tell(tended, token, settle=None, mark=False))
@@ -173,6 +174,7 @@ class RedisLua(Strategy):
 
     async def _tell(self, tended: Tended, token: str, *, settle: Purchase | None, mark: bool) -> None:
         with _telling(tended):
+            await self.resources.reach("before_release")
             if settle is not None:
                 await tended.counter.settle(settle, token)
             else:

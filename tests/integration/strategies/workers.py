@@ -7,19 +7,22 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 from pydantic import SecretStr
 
 from target_app.cache.guarded_redis import BreakerRedis
+from target_app.failpoints import Failpoints
 from target_app.ledger.database import PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
-from target_app.strategies.protocol import Item, Limits, Purchase, Resources, Result, Sale, Strategy
+from target_app.strategies.protocol import Item, Limits, Purchase, Resources, Result, Sale, Strategy, unarmed
 from target_app.strategies.redis_lock.strategy import RedisLock
 from target_app.strategies.redis_lua.strategy import RedisLua
+from target_app.strategies.row_lock.strategy import RowLock
 
-KINDS: dict[str, type[Strategy]] = {"redis_lock": RedisLock, "redis_lua": RedisLua}
+KINDS: dict[str, type[Strategy]] = {"redis_lock": RedisLock, "redis_lua": RedisLua, "row_lock": RowLock}
 
 
 @dataclass(frozen=True)
@@ -61,18 +64,25 @@ class Worker:
 
 @asynccontextmanager
 async def working(
-    kind: str, postgres_url: str, redis_url: str | None, limits: Limits | None = None, **settings: float
+    kind: str,
+    postgres_url: str,
+    redis_url: str | None,
+    limits: Limits | None = None,
+    *,
+    failpoints: Path | None = None,
+    **settings: float,
 ) -> AsyncIterator[Worker]:
     """A worker that offers one strategy."""
+    reach = unarmed if failpoints is None else Failpoints(failpoints).reach
     chosen = Settings.model_validate(
-        {"database_url": postgres_url, "admin_token": SecretStr("unused-here"), "database_pool": 8, **settings}
+        {"database_url": postgres_url, "admin_token": SecretStr("unused-here"), "database_pool": 12, **settings}
     )
     database = await PostgresPool.connect(chosen)
-    ledger = PostgresLedger(database, chosen)
+    ledger = PostgresLedger(database, chosen, reach)
     redis = BreakerRedis.connect(
         redis_url, command_timeout_s=chosen.redis_command_s, connect_timeout_s=chosen.redis_connect_s
     )
-    resources = Resources(database, ledger, redis, limits or chosen.limits)
+    resources = Resources(database, ledger, redis, limits or chosen.limits, reach)
     strategy = KINDS[kind](resources)
     try:
         yield Worker(database, ledger, redis, resources, strategy)
