@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from reports.checks.finding import Finding
-from reports.checks.history import LIMITED, NEVER, SOLD, SOLD_OUT, History
+from reports.checks.history import FAILED, LIMITED, NEVER, SOLD, SOLD_OUT, History
 from reports.checks.story import Story
 
 TITLE = "live"
@@ -14,19 +15,24 @@ DECIDED_WITHIN_S = 5.0
 
 
 def check(history: History) -> Finding:
-    """Each purchase of the drain gets sold, sold_out or limited within 5 s of its first try, retries included."""
+    """Each purchase of the drain gets sold, sold_out or limited within 5 s of its first try, retries included.
+
+    One that in the end found nobody listening shows that the target was gone, not that it does not answer.
+    """
     tries, purchases = history.tries, history.purchases
     drained = np.flatnonzero(purchases.in_drain)
     decided_ns = np.full(len(purchases), NEVER)
     deciding = np.isin(tries.outcome, (SOLD, SOLD_OUT, LIMITED))
     np.minimum.at(decided_ns, tries.key[deciding], tries.returned_ns[deciding])
-    never = drained[decided_ns[drained] == NEVER]
+    undecided = drained[decided_ns[drained] == NEVER]
+    gone = _found_nobody(history)[undecided]
+    never = undecided[~gone]
     answered = drained[decided_ns[drained] != NEVER]
     took_s = (decided_ns[answered] - purchases.invoked_ns[answered]) / 1e9
     slow = answered[took_s > DECIDED_WITHIN_S]
     numbers = {
         "drain_purchases": len(drained),
-        "undecided": len(never),
+        "undecided": len(undecided),
         "slower_than_5s": len(slow),
         "slowest_s": round(float(took_s.max()), 3) if len(took_s) else None,
     }
@@ -44,6 +50,22 @@ def check(history: History) -> Finding:
             offending=len(late),
             story=Story(tries=np.flatnonzero(tries.key == late[0])),
         )
+    if gone.any():
+        return Finding.undecided(
+            f"of {len(drained)} purchases of the drain, {int(gone.sum())} found nobody listening: the target was gone",
+            numbers,
+        )
     return Finding.held(
         f"all {len(drained)} purchases of the drain were decided within {numbers['slowest_s']} s", numbers
     )
+
+
+def _found_nobody(history: History) -> npt.NDArray[np.bool_]:
+    """Of each purchase, whether its last try could not even be sent."""
+    tries = history.tries
+    last_ns = np.full(len(history.purchases), np.iinfo(np.int64).min)
+    np.maximum.at(last_ns, tries.key, tries.invoked_ns)
+    unsent = (tries.outcome == FAILED) & (tries.returned_ns == NEVER) & (tries.invoked_ns == last_ns[tries.key])
+    found = np.zeros(len(history.purchases), bool)
+    found[tries.key[unsent]] = True
+    return found

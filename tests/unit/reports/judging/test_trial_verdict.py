@@ -320,6 +320,15 @@ def test_a_trial_without_a_drain_bars_a_pass(tmp_path: Path) -> None:
     assert "I12 is undecided: there was no drain" in verdict.reasons
 
 
+def test_a_target_that_was_gone_is_not_taken_for_one_that_does_not_answer(tmp_path: Path) -> None:
+    sale = honest(tmp_path)
+    for placed in sale.drain[5:]:
+        placed.record = replace(placed.record, outcome=Outcome.FAILED, status=0, returned_ns=None)
+    verdict = judge(sale.build())
+    assert verdict.verdict is Verdict.UNPROVEN
+    assert any("found nobody listening: the target was gone" in reason for reason in verdict.reasons)
+
+
 def test_a_trial_in_which_nothing_was_tried_bars_a_pass(tmp_path: Path) -> None:
     assert judge(BundleBuilder(tmp_path / "trial").build()).verdict is Verdict.UNPROVEN
 
