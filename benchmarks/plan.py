@@ -44,7 +44,8 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
 
     ``repeats`` is how often trials without faults and of no control are run at least, whatever the suite says.
 
-    The suite's controls always run. A control that was chosen by name is expected to be caught, like the suite's own.
+    The suite's controls always run. Strategies of the suite's that a scenario leaves out are left out of it even if
+    they are chosen. A control that was chosen by name is expected to be caught, like the suite's own.
     """
     runs: list[PlannedRun] = []
     most = max(max(_times(suite, scenario, control) for control in (False, True)) for scenario in suite.scenarios)
@@ -71,7 +72,9 @@ def _times(suite: Suite, scenario: Scenario, control: bool) -> int:
 
 def _contenders(suite: Suite, scenario: Scenario, chosen: Sequence[Contender]) -> list[Contender]:
     controls = suite.controls if scenario.controls is None else scenario.controls
-    return list(dict.fromkeys([*(chosen or suite.strategies), *controls]))
+    left_out = set() if scenario.strategies is None else {*suite.strategies} - {*scenario.strategies}
+    strategies = [each for each in chosen or suite.strategies if each not in left_out]
+    return list(dict.fromkeys([*strategies, *controls]))
 
 
 def _as_folder(name: str) -> str:

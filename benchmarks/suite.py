@@ -27,7 +27,8 @@ EXPOSED = "exposed"
 class Scenario:
     """A locustfile and the shape of its load. ``parameters`` are Locust arguments of the harness's own.
 
-    ``label`` tells it from the suite's others; ``seeds`` and ``controls`` are the suite's where they are None.
+    ``label`` tells it from the suite's others. ``seeds``, ``strategies`` and ``controls`` are the suite's where they
+    are None.
     ``store_rtt_ms`` is added to every round trip from the app to its stores; None if nothing lies between them.
     ``app`` are settings of the app, by name, where they are not to be its defaults.
     """
@@ -40,6 +41,7 @@ class Scenario:
     processes: int = 1
     faults: tuple[PlannedFault, ...] = ()
     seeds: int | None = None
+    strategies: tuple[Contender, ...] | None = None
     controls: tuple[Contender, ...] | None = None
     store_rtt_ms: float | None = None
     app: Mapping[str, str] = field(default_factory=dict)
@@ -119,7 +121,7 @@ def read(path: Path) -> Suite:
 def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
     of_the_run = (
         *("name", "label", "users", "run_time_s", "processes", "faults", "seeds", "controls"),
-        *("store_rtt_ms", "app"),
+        *("strategies", "store_rtt_ms", "app"),
     )
     file.check_keys(table, (*of_the_run, *options.parameter_names()))
     known = {entry.name: entry.path for entry in catalogue.scenarios()}
@@ -145,6 +147,7 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
         processes=file.whole(table, "processes", 1, 1, 64),
         faults=faults,
         seeds=file.whole(table, "seeds", 1, 1, MOST_SEEDS) if "seeds" in table else None,
+        strategies=tuple(map(file.strategy, file.words(table, "strategies"))) if "strategies" in table else None,
         controls=file.controls(table, label) if "controls" in table else None,
         store_rtt_ms=file.number(table, "store_rtt_ms", 0, MOST_RTT_MS) if "store_rtt_ms" in table else None,
         app=_settings(file, table.get("app", {})),

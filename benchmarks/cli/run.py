@@ -66,7 +66,9 @@ def run(
     chosen = _repeated(read(find(suite)), seeds)
     console = wide_console()
     given = {name for name, url in (("postgres", database_url), ("redis", redis_url)) if url}
-    chosen = _sparing(chosen, given | ({"postgres", "redis"} if service is not None else set()), console)
+    chosen = _sparing(
+        chosen, given | ({"postgres", "redis", "network", "app"} if service is not None else set()), console
+    )
     if baseline is not None and (database_url or redis_url):
         raise UsageError("--baseline needs stacks of its own: leave --database-url and --redis-url away.")
     if chosen.stacks > 1 and (baseline is not None or given):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -44,6 +45,22 @@ def test_everything_meets_everything_once_a_seed(
     for start in range(0, len(runs), block):  # no strategy is bunched: each repetition holds all of them
         assert {run.contender for run in runs[start : start + block]} == contenders
     assert plan(suite, (), seed) == runs
+
+
+def test_a_scenario_may_be_for_some_of_the_strategies() -> None:
+    suite = suite_of(["a", "b"], ["c"], 2, 1)
+    first, second = suite.scenarios
+    suite = replace(suite, scenarios=(replace(first, strategies=suite.strategies[:1]), second))
+    mine = Contender("mine", "", "/mine.py:Mine")
+
+    def met(*chosen: Contender) -> set[tuple[str, str]]:
+        return {(run.contender.name, run.scenario.name) for run in plan(suite, chosen, 1)}
+
+    both = {("a", "scenario-1"), ("b", "scenario-1"), ("control-c", "scenario-0"), ("control-c", "scenario-1")}
+    assert met() == {("a", "scenario-0"), *both}
+    assert met(suite.strategies[1], mine) == {("mine", "scenario-0"), ("mine", "scenario-1"), *both} - {
+        ("a", "scenario-1")
+    }
 
 
 @given(names, names)
