@@ -7,8 +7,16 @@ force), ``{"counts"}``, ``{"place"}`` or ``{"refused"}``.
 
 from __future__ import annotations
 
-from flashbench.services.control import Caller
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flashbench.services.control import REQUEST_LIMIT_S, Caller, OrderRefusedError, asked
 from flashbench.services.proxy.behaviour import Behaviour, Counts
+from flashbench.services.proxy.link import Link
 from flashbench.services.proxy.plan import server_place
 
 
@@ -33,3 +41,48 @@ class ProxyControl:
     def place(self, link: str) -> str:
         """``host:port`` at which clients reach a link's server through the proxy."""
         return str(self._desk.ask(link=link, place=True)["place"])
+
+
+class ProxyDesk:
+    """The proxy's side: hands orders to the links."""
+
+    def __init__(self, links: Mapping[str, Link], secret: str) -> None:
+        self._links, self._secret = links, secret
+
+    async def listen(self, port: int) -> asyncio.Server:
+        """Take orders on a port of loopback."""
+        return await asyncio.start_server(self._serve, "127.0.0.1", port)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, ValueError):  # who hangs up, or says too much, gets no answer
+            async with asyncio.timeout(REQUEST_LIMIT_S):
+                line = await reader.readline()
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, object]:
+        try:
+            return await self._carry_out(asked(line, self._secret))
+        except OrderRefusedError as refusal:
+            return {"refused": str(refusal)}
+        except ValueError as error:
+            return {"refused": f"that is not an order: {error}"}
+
+    async def _carry_out(self, request: Mapping[str, Any]) -> dict[str, object]:
+        link = self._links.get(str(request.get("link")))
+        if link is None:
+            known = ", ".join(sorted(self._links))
+            raise OrderRefusedError(f"the proxy has no link {request.get('link')!r}; it has {known}")
+        match request:
+            case {"behave": behaviour}:
+                await link.behave(Behaviour.model_validate(behaviour))
+            case {"point": str(place)}:
+                await link.point(place)
+            case {"counts": True}:
+                return {"counts": link.counts.model_dump()}
+            case {"place": True}:
+                return {"place": link.place}
+            case _:
+                raise OrderRefusedError("that is not an order")
+        return {"done_ns": time.monotonic_ns()}

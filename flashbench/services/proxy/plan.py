@@ -33,24 +33,23 @@ class ProxyPlan(BaseModel):
 
 
 def server_place(url_or_host_port: str) -> str:
-    """``host:port`` of a server's URL; UsageError if it names no host that a link could lead to."""
-    if "//" not in url_or_host_port:
-        return url_or_host_port
-    parts = urlsplit(url_or_host_port)
-    if not parts.hostname or "," in parts.netloc:
+    """``host:port`` of a server; UsageError if it names no host that a link could lead to."""
+    parts = urlsplit(url_or_host_port if "//" in url_or_host_port else f"//{url_or_host_port}")
+    try:
+        host, port = parts.hostname, parts.port or USUAL_PORTS.get(parts.scheme)
+    except ValueError:  # several hosts, or no number
+        host, port = None, None
+    if not host or not port:
         raise UsageError(
-            f"a proxy can't lead to the server of a {parts.scheme} URL without one host: "
-            "name it as scheme://user:password@host:port/…"
+            "a proxy needs one host and port to lead to: write the URL as scheme://user:password@127.0.0.1:1234/…, "
+            "or leave it out for an embedded server."
         )
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{host}:{parts.port or USUAL_PORTS[parts.scheme]}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def host_and_port(place: str) -> tuple[str, int]:
     """The parts of ``host:port``. ValueError if it is none."""
     host, _, port = place.rpartition(":")
-    if not host:
-        raise ValueError(f"{place!r} is not host:port")
     return host.strip("[]"), int(port)
 
 
