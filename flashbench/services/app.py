@@ -32,6 +32,7 @@ def start_app(
     redis_url: str,
     admin_token: str,
     metrics: Path,
+    failpoints: Path | None,
     logs: Path,
     check: Callable[[], None],
 ) -> tuple[Child, str]:
@@ -48,6 +49,7 @@ def start_app(
         "TARGET_APP_ADMIN_TOKEN": admin_token,
         "TARGET_APP_STRATEGIES": json.dumps(request.plugins),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        **({"TARGET_APP_FAILPOINTS": str(failpoints)} if failpoints is not None else {}),
         **request.app_environment,
     }
     app = Child(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 POLL_S = 0.02
 LOG_TAIL_LINES = 12
+END_LIMIT_S = 10.0  # Postgres gives its own children five
 
 
 class StartFailedError(Exception):
@@ -24,7 +25,10 @@ class OwnerGoneError(Exception):
 
 
 class Child:
-    """A process in a group of its own. ``stop_signals`` are tried in turn, the last of them SIGKILL to the group."""
+    """A process in a group of its own. ``stop_signals`` are tried in turn, the last of them SIGKILL to the group.
+
+    Its standard input ends after ``standard_input``, or, if it ``keeps_input``, when it is stopped or we end.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Child:
         stop_signals: Sequence[tuple[signal.Signals, float]],
         environment: Mapping[str, str] | None = None,
         standard_input: bytes = b"",
+        keeps_input: bool = False,
         working_directory: Path | None = None,
     ) -> None:
         self.name = name
@@ -53,8 +58,11 @@ class Child:
                 preexec_fn=before_exec,
             )
         if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-                pipe.write(standard_input)
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(standard_input)
+                self._process.stdin.flush()
+            if not keeps_input:
+                self._close_input()
 
     @property
     def pid(self) -> int:
@@ -82,25 +90,37 @@ class Child:
                 f"{self.name} ended by itself (exit code {self._process.returncode}):\n{self.tail()}"
             )
 
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal that ends the child, and wait until it is gone; SIGKILL after a while."""
+        self.signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_LIMIT_S)
+        self._process.kill()
+        self._process.wait()
+        self._close_input()
+
     def signal(self, number: signal.Signals) -> None:
-        """Send one signal; after SIGKILL, wait until the child is gone."""
+        """Send one signal."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
-        if number is signal.SIGKILL:
-            self._process.wait()
 
     def stop(self) -> None:
         """End the child and whatever it started."""
         for number, limit_s in self._stop_signals:
             if not self.running:
                 break
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+            self.signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(limit_s)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
+        self._close_input()
+
+    def _close_input(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
 
 
 def wait_until(ready: Callable[[], bool], check: Callable[[], None], *, limit_s: float, what: str) -> None:

@@ -1,4 +1,9 @@
-"""Embedded Postgres: a real server with durable commits, on loopback only, with a random password."""
+"""Embedded Postgres: a real server with durable commits, on loopback only, with a random password.
+
+It can be shut down at once and started again over the same data and under the same address, which is what faults do to
+it. An immediate shutdown ends it without a checkpoint, as a crash does: when it starts again it recovers what was
+committed from its log. The machine's page cache lives on, so this tests synchronous_commit and not the disk.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +14,10 @@ from pathlib import Path
 
 import psycopg
 
-from flashbench.services.child import Child, free_port, wait_until
+from flashbench.services.child import Child, free_port
 from flashbench.services.discovery import Discovery
 from flashbench.services.model import ServiceInfo
+from flashbench.services.server import Server
 from flashbench.services.unprivileged import give_away, postgres_child
 
 POSTGRES_SETTINGS = {
@@ -29,59 +35,73 @@ POSTGRES_SETTINGS = {
 DURABILITY_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method")
 
 
-def start_postgres(found: Discovery, data: Path, logs: Path, check: Callable[[], None]) -> tuple[Child, ServiceInfo]:
-    """initdb and start; answers when a connection has been made."""
-    password = secrets.token_urlsafe(16)
-    bin_folder = Path(found.location).parent
-    give_away(data)
-    password_file = data / "password"
-    password_file.write_text(password)
-    give_away(password_file)
-    cluster = data / "cluster"
-    initdb = Child(
-        "initdb",
-        [
-            *(bin_folder / "initdb", "--pgdata", cluster, "--username", "flashbench", "--pwfile", password_file),
-            *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale"),
-            "--no-sync",  # the empty cluster needs no durability; the server that runs on it has fsync on
-        ],
-        log=logs / "initdb.log",
-        before_exec=postgres_child(),
-        stop_signals=[(signal.SIGTERM, 2.0)],
-        working_directory=data,
-    )
-    try:
-        initdb.finish(check)
-    finally:
-        initdb.stop()
-    port = free_port()
-    options = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
-    server = Child(
-        "postgres",
-        [found.location, "-D", cluster, "-p", str(port), *options],
-        log=logs / "postgres.log",
-        before_exec=postgres_child(),
-        stop_signals=[(signal.SIGINT, 8.0), (signal.SIGQUIT, 4.0)],
-        working_directory=data,
-    )
-    url = f"postgresql://flashbench:{password}@127.0.0.1:{port}/flashbench"
-    maintenance = url.rpartition("/")[0] + "/postgres"
+class PostgresServer(Server):
+    """Its process is the postmaster. Stopping that would not stop its sessions, so it can't be hung."""
 
-    def answers() -> bool:
-        server.expect_running()
+    name = "Postgres"
+    returns = "with all that was committed"
+    killed_by = signal.SIGQUIT
+
+    def __init__(self, found: Discovery, data: Path, logs: Path) -> None:
+        super().__init__()
+        self._found, self._data, self._logs = found, data, logs
+        self._cluster = data / "cluster"
+        self._password = secrets.token_urlsafe(16)
+        self._port = free_port()
+        self.url = self._url("flashbench")
+
+    @property
+    def info(self) -> ServiceInfo:
+        """What is known of it while it answers."""
+        return describe_postgres(self._found, self.url, self.pid)
+
+    def create(self, check: Callable[[], None]) -> None:
+        """Make the cluster and start it for the first time; it has the database when this returns."""
+        give_away(self._data)
+        password_file = self._data / "password"
+        password_file.write_text(self._password)
+        give_away(password_file)
+        initdb = Child(
+            "initdb",
+            [
+                Path(self._found.location).parent / "initdb",
+                *("--pgdata", self._cluster, "--username", "flashbench", "--pwfile", password_file),
+                *("--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale"),
+                "--no-sync",  # the empty cluster needs no durability; the server that runs on it has fsync on
+            ],
+            log=self._logs / "initdb.log",
+            before_exec=postgres_child(),
+            stop_signals=[(signal.SIGTERM, 2.0)],
+            working_directory=self._data,
+        )
         try:
-            with psycopg.connect(maintenance, connect_timeout=2, autocommit=True) as connection:
-                connection.execute("CREATE DATABASE flashbench")
+            initdb.finish(check)
+        finally:
+            initdb.stop()
+        self.start(check)
+        with psycopg.connect(self._url("postgres"), connect_timeout=5, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE flashbench")
+
+    def _launch(self) -> Child:
+        options = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        return Child(
+            "postgres",
+            [self._found.location, "-D", self._cluster, "-p", str(self._port), *options],
+            log=self._logs / "postgres.log",
+            before_exec=postgres_child(),
+            stop_signals=[(signal.SIGINT, 8.0), (signal.SIGQUIT, 4.0)],
+            working_directory=self._data,
+        )
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self._url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
 
-    try:
-        wait_until(answers, check, limit_s=30, what="Postgres to answer")
-        return server, describe_postgres(found, url, server.pid)
-    except BaseException:
-        server.stop()
-        raise
+    def _url(self, database: str) -> str:
+        return f"postgresql://flashbench:{self._password}@127.0.0.1:{self._port}/{database}"
 
 
 def describe_postgres(found: Discovery, url: str, pid: int | None = None) -> ServiceInfo:

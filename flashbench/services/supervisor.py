@@ -14,21 +14,17 @@ import secrets
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from flashbench.errors import UsageError
-from flashbench.services.app import PluginRefusedError, start_app
+from flashbench.services.app import PluginRefusedError
+from flashbench.services.building import Building
 from flashbench.services.child import OwnerGoneError, StartFailedError
 from flashbench.services.control import ControlDesk
-from flashbench.services.discovery import discover_postgres, discover_redis
-from flashbench.services.embedded_postgres import describe_postgres, start_postgres
-from flashbench.services.embedded_redis import RedisServer
-from flashbench.services.model import ServiceInfo, StackInfo, StackRequest
-from flashbench.services.scratch import Scratch, filesystem_of, sweep
-from flashbench.services.tending import TendedRedis
+from flashbench.services.model import StackInfo, StackRequest
+from flashbench.services.scratch import filesystem_of
 
 TEND_EVERY_S = 0.5
 
@@ -92,67 +88,30 @@ class Running:
 def running(request: StackRequest, owner: Owner) -> Iterator[Running]:
     """Everything that was asked for, up; and down again in the reverse order, whatever happens."""
     with contextlib.ExitStack() as stack:
-        found_postgres = discover_postgres(request.database_url)
-        found_redis = discover_redis(request.redis_url)
-        sweep()
-        scratch = Scratch()
-        stack.callback(scratch.remove)
-        logs = scratch.folder("logs")
-        if found_postgres.origin == "given":
-            postgres = describe_postgres(found_postgres, found_postgres.location)
-        else:
-            say(progress=f"starting Postgres {found_postgres.version} ({found_postgres.origin})")
-            server, postgres = start_postgres(found_postgres, scratch.folder("postgres"), logs, owner.check)
-            stack.callback(server.stop)
-        tended: dict[str, TendedRedis] = {}
-        if found_redis.origin == "given":
-            redis = ServiceInfo(
-                **{name: getattr(found_redis, name) for name in ("origin", "location", "version", "why")},
-                url=found_redis.location,
-            )
-        else:
-            say(progress=f"starting Redis {found_redis.version} ({found_redis.origin})")
-            redis_server = RedisServer(found_redis, scratch.folder("redis"), logs)
-            redis_server.start(owner.check)
-            stack.callback(redis_server.stop)
-            redis = redis_server.info
-            tended["redis"] = TendedRedis(redis_server, owner.check, complain)
+        building = Building(request, stack, owner.check, lambda step: say(progress=step), complain)
+        postgres, redis = building.postgres(), building.redis()
+        proxy = building.proxy(postgres, redis) if request.proxied else None
+        replica_url = building.replica(proxy) if proxy is not None and request.replica else None
         admin_token = secrets.token_urlsafe(24)
-        base_url, app_pid = None, None
-        gauges = scratch.folder("metrics")
-        if request.with_app:
-            say(progress=f"starting the app with {request.app_workers} workers")
-            app, base_url = start_app(
-                request,
-                database_url=postgres.url,
-                redis_url=redis.url,
-                admin_token=admin_token,
-                metrics=gauges,
-                logs=logs,
-                check=owner.check,
-            )
-            stack.callback(app.stop)
-            app_pid = app.pid
-        desk = stack.enter_context(contextlib.closing(ControlDesk(tended)))
+        app, base_url = building.app(postgres, redis, proxy, admin_token) if request.with_app else (None, None)
+        desk = stack.enter_context(contextlib.closing(ControlDesk(building.orders)))
         info = StackInfo(
             base_url=base_url,
             admin_token=admin_token,
             postgres=postgres,
             redis=redis,
-            scratch=str(scratch.path),
-            scratch_filesystem=filesystem_of(scratch.path),
+            scratch=str(building.scratch.path),
+            scratch_filesystem=filesystem_of(building.scratch.path),
             app_workers=request.app_workers,
-            app_pid=app_pid,
+            app_pid=app.pid if app is not None else None,
             supervisor_pid=os.getpid(),
             control=desk.address,
-            gauges=str(gauges),
+            gauges=str(building.gauges),
+            proxy=proxy.address if proxy is not None else None,
+            replica_url=replica_url,
+            failpoints=str(building.failpoints) if building.failpoints is not None else None,
         )
-
-        def tend() -> None:
-            for each in tended.values():
-                each.tend(time.monotonic())
-
-        yield Running(info, desk, tend)
+        yield Running(info, desk, building.tend)
 
 
 def main() -> None:
