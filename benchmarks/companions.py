@@ -24,12 +24,14 @@ def companions(run: PlannedRun, stack: StackInfo, *, watched: bool) -> dict[str,
 
 def telemetry_plan(stack: StackInfo) -> Plan:
     """What there is to be watched of a stack."""
-    known = {"postgres": stack.postgres.pid, "app worker": stack.app_pid}
+    replaced = {"postgres": stack.postgres, "redis": stack.redis}
     return Plan(
-        processes={name: pid for name, pid in known.items() if pid is not None},
+        processes={"app worker": stack.app_pid} if stack.app_pid is not None else {},
         apart=frozenset({"app worker"}),
-        replaced={"redis": (stack.supervisor_pid, stack.redis.location.rpartition("/")[2][:15])}
-        if stack.redis.pid is not None
-        else {},
+        replaced={
+            name: (stack.supervisor_pid, service.location.rpartition("/")[2][:15])
+            for name, service in replaced.items()
+            if service.pid is not None
+        },
         gauges=stack.gauges,
     )

@@ -26,7 +26,8 @@ class Processes:
     """CPU seconds used since its start, and memory of its own (resident less shared), of each group of processes.
 
     A group is a process of ``roots`` and all below it that is no root itself; of a root in ``apart``, each child is a
-    group of its own. A group of ``replaced`` is the child of a process (its pid) whose name begins so; it may change.
+    group of its own. A group of ``replaced`` is the child of a process (its pid) whose name begins so, and all below
+    it; it may change.
     """
 
     name = "process"
@@ -46,7 +47,10 @@ class Processes:
         if now_ns - self._looked_ns >= _FAMILY_EVERY_NS:
             self._looked_ns = now_ns
             self._families = dict(self._find())
-            self._forget({pid for pids in self._families.values() for pid in pids})
+            present = {pid for pids in self._families.values() for pid in pids}
+            self._forget(present)
+            for used in self._used.values():
+                used.update({pid: (spent, 0) for pid, (spent, _) in used.items() if pid not in present})
         self._turn += 1
         for name, pids in self._families.items():
             used = self._used.setdefault(name, {})
@@ -70,7 +74,8 @@ class Processes:
             else:
                 yield name, [root, *self._below(root)]
         for name, (parent, begins) in self._replaced.items():
-            yield name, [pid for pid in _children(parent) if _name(pid).startswith(begins)]
+            present = [pid for pid in _children(parent) if _name(pid).startswith(begins)]
+            yield name, [each for pid in present for each in (pid, *self._below(pid))]
 
     def _below(self, pid: int) -> list[int]:
         found = []
