@@ -23,7 +23,8 @@ OWNER = """
 import os, sys, time
 {patch}
 from flashbench.services import Stack, StackRequest
-with Stack.start(StackRequest(with_app=False), progress=lambda line: print(line, flush=True)) as stack:
+request = StackRequest(with_app=False, replica=True)  # and so the proxy
+with Stack.start(request, progress=lambda line: print(line, flush=True)) as stack:
     {once_up}
     print("up", stack.info.supervisor_pid, flush=True)
     time.sleep(60)
@@ -90,6 +91,7 @@ def test_a_stack_starts_with_progress_and_leaves_nothing_after_one_ctrl_c(place:
 
     lines = lines_until_up(process)
     assert [line.split()[1] for line in lines[:2]] == ["Postgres", "Redis"]
+    assert [line.split()[2] for line in lines[2:4]] == ["proxy", "replica"]
     os.killpg(process.pid, signal.SIGINT)
 
     end(process)
@@ -165,6 +167,13 @@ def test_an_unreachable_database_is_one_sentence_with_the_way_out() -> None:
         Stack.start(request, progress=lambda _: None)
 
     assert "secret" not in str(refusal.value)
+
+
+def test_a_replica_of_somebody_elses_redis_is_refused_with_the_way_out(stores: Stack) -> None:
+    request = StackRequest(redis_url=stores.info.redis_url, replica=True, with_app=False)
+
+    with pytest.raises(UsageError, match="leave --redis-url out"):
+        Stack.start(request, progress=lambda _: None)
 
 
 def test_no_redis_anywhere_is_one_sentence_that_names_the_command_that_installs_one(tmp_path: Path) -> None:
