@@ -115,11 +115,15 @@ class Cost(Document):
 
 
 class PlannedFault(Document):
-    """A fault that a trial is to meet: from ``at_s`` after the load's release, for ``for_s`` seconds."""
+    """A fault that a trial is to meet: from ``at_s`` after the load's release, for ``for_s`` seconds.
+
+    ``options`` is what it was told beside that, such as which of the stores it is about.
+    """
 
     fault: str
     at_s: Annotated[float, Field(ge=0)]
     for_s: Annotated[float, Field(gt=0)]
+    options: dict[str, str | int | float | bool] = {}
 
 
 class TrialDocument(Document):
