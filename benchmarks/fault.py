@@ -8,45 +8,123 @@
         def bite(self) -> str | None: ...   # how it shows that the fault is there
         def heal(self) -> None: ...
         def healed(self) -> str | None: ... # how it shows that it is gone
+
+One that can be told more, such as which of the stores it is about, says so in a model of its own, and a suite's table
+gives its fields beside ``fault``, ``at_s`` and ``for_s``::
+
+        class Options(FaultOptions):
+            store: Literal["redis", "postgres"]
+        options: Options
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict
 
 from benchmarks import catalogue
 from flashbench.services.control import Control, Order
+from flashbench.services.model import StackInfo
+
+if TYPE_CHECKING:
+    from benchmarks.links import Links
+
+Need = Literal["proxy", "replica", "failpoints"]
 
 
-@dataclass(frozen=True, slots=True)
+class FaultError(Exception):
+    """A fault could not be done, undone or looked at; the text says why."""
+
+
+@dataclass(frozen=True)
 class Scene:
-    """What faults act on: the stack's addresses, and whoever takes orders about its servers."""
+    """What faults act on: the stack's addresses, whoever takes orders about its servers, and the sale of the trial.
+
+    ``proxy`` is where the links' proxy takes orders, ``failpoints`` the folder in which points are armed; like
+    ``replica_url`` they are None where the stack has none. ``skus`` are the sale's, the hottest first.
+    """
 
     control: str
     redis_url: str
     database_url: str
+    proxy: str | None = None
+    replica_url: str | None = None
+    failpoints: str | None = None
+    base_url: str = ""
+    app_pid: int = 0
+    app_workers: int = 0
+    sale_id: str = ""
+    skus: tuple[str, ...] = ()
 
-    def order(self, service: str, order: Order) -> None:
-        """Have the supervisor do something to a server; OrderRefusedError if it could not."""
-        Control(self.control)(service, order)
+    def order(self, service: str, order: Order) -> int:
+        """Have the supervisor do something to a server; when it was done. OrderRefusedError if it could not be."""
+        return Control(self.control)(service, order)
+
+    @cached_property
+    def links(self) -> Links:
+        """The proxy's links, with what all faults ask of them. FaultError if there is no proxy."""
+        from benchmarks.links import Links  # here, since only what is proxied needs it
+
+        if self.proxy is None:
+            raise FaultError("no proxy stands between the app and its stores")
+        return Links(self.proxy)
+
+
+def scene_words(stack: StackInfo) -> str:
+    """What ``FLASHBENCH_SCENE`` says of a stack: in JSON, what faults act on beside its stores and its supervisor."""
+    told = {"proxy", "replica_url", "failpoints", "base_url", "app_pid", "app_workers"}
+    return stack.model_dump_json(include=told, exclude_none=True)
+
+
+class FaultOptions(BaseModel):
+    """What a suite can tell a fault; this is for those that can't be told anything. Every field has its bounds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @property
+    def which(self) -> str:
+        """Which of several things the fault is about, such as a store; empty if there is but one."""
+        return ""
 
 
 class Fault(ABC):
     """Something done to the system in mid-trial, and its undoing. One instance serves one injection.
 
-    ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt.
+    ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt; ``needs`` what the stack
+    must offer. ``takes`` is what it has to itself while it lasts, by default the fault itself; of what it ``excludes``,
+    no other fault may hurt anything meanwhile.
+
+    Whatever a server, the proxy or the supervisor refuses may be raised by any of the methods. A fault that could not
+    be prepared or injected is healed all the same, so ``heal`` and ``healed`` must bear to be called without.
     """
 
     hurts: ClassVar[str]
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    takes: ClassVar[str] = ""
+    excludes: ClassVar[frozenset[str]] = frozenset()
+    Options: ClassVar[type[FaultOptions]] = FaultOptions
 
-    def __init__(self, scene: Scene) -> None:
+    options: FaultOptions
+    began_ns: int | None = None  # CLOCK_MONOTONIC, set by an ``inject`` that takes its time: when it took effect
+
+    def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         self.scene = scene
+        self.options = self.Options.model_validate(dict(options or {}))
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> str:
+        """What an injection has to itself while it lasts."""
+        return f"{cls.takes or cls.__name__} {options.which}".rstrip()
+
+    def prepare(self) -> None:
+        """What has to be done beforehand; called when the load is released."""
 
     @abstractmethod
     def inject(self) -> None:
@@ -65,26 +143,26 @@ class Fault(ABC):
         """In words, what shows that things are as they were; None if nothing does, as yet."""
 
 
+Injection: TypeAlias = tuple[type[Fault], FaultOptions]
+
+
+def bar_each_other(first: Injection, second: Injection) -> bool:
+    """Whether two injections must not overlap."""
+    (kind, options), (other, others) = first, second
+    same = kind.claim(options) == other.claim(others)
+    return same or other.hurts in kind.excludes or kind.hurts in other.excludes
+
+
 def fault_class(name: str) -> type[Fault]:
     """The one fault in the file of that name. LookupError if there is no such fault, or not just one in its file."""
-    path = {entry.name: entry.path for entry in catalogue.faults()}.get(name)
-    if path is None:
+    if name not in {entry.name for entry in catalogue.faults()}:
         raise LookupError(f"there is no fault {name!r}")
-    found = _faults_in(path)
-    if len(found) != 1:
-        raise LookupError(f"{path} holds {len(found)} faults, not one")
-    return found[0]
-
-
-def _faults_in(path: Path) -> list[type[Fault]]:
-    name = f"benchmarks.faults.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return [
+    module = importlib.import_module(f"benchmarks.faults.{name}")
+    found = [
         each
         for _, each in inspect.getmembers(module, inspect.isclass)
-        if issubclass(each, Fault) and each.__module__ == name and not inspect.isabstract(each)
+        if issubclass(each, Fault) and each.__module__ == module.__name__ and not inspect.isabstract(each)
     ]
+    if len(found) != 1:
+        raise LookupError(f"{module.__file__} holds {len(found)} faults, not one")
+    return found[0]
