@@ -5,9 +5,8 @@ from __future__ import annotations
 import redis
 
 from benchmarks.fault import Fault
+from benchmarks.probes import SILENCE_S, redis_answers, redis_client
 from flashbench.services.control import Order
-
-_LIMIT_S = 0.1
 
 
 class RedisHang(Fault):
@@ -20,9 +19,10 @@ class RedisHang(Fault):
 
     def bite(self) -> str | None:
         try:
-            self._ping()
+            with redis_client(self.scene.redis_url, SILENCE_S) as client:
+                client.ping()
         except redis.TimeoutError:
-            return f"it takes a connection, and leaves a PING unanswered for {1000 * _LIMIT_S:.0f} ms"
+            return f"it takes a connection, and leaves a PING unanswered for {1000 * SILENCE_S:.0f} ms"
         except redis.RedisError:
             return None
         return None
@@ -31,14 +31,4 @@ class RedisHang(Fault):
         self.scene.order("redis", Order.RESUME)
 
     def healed(self) -> str | None:
-        try:
-            self._ping()
-        except redis.RedisError:
-            return None
-        return "a PING is answered"
-
-    def _ping(self) -> None:
-        with redis.Redis.from_url(
-            self.scene.redis_url, socket_timeout=_LIMIT_S, socket_connect_timeout=_LIMIT_S
-        ) as client:
-            client.ping()
+        return "a PING is answered" if redis_answers(self.scene.redis_url) else None

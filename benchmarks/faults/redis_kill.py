@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import redis
 
 from benchmarks.fault import Fault, Scene
+from benchmarks.probes import SILENCE_S, redis_life
 from flashbench.services.control import Order
-
-_LIMIT_S = 0.1
 
 
 class RedisKill(Fault):
     """Whatever Redis knew is gone: counters, holds, locks, tokens, cached products, scripts."""
 
     hurts = "redis"
+    takes = "the process of Redis"
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
+    def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(scene, options)
         self._life_before = ""
 
     def inject(self) -> None:
-        self._life_before = self._life() or ""
-        self.scene.order("redis", Order.KILL)
+        life = redis_life(self.scene.redis_url)
+        self.began_ns = self.scene.order("redis", Order.KILL)
+        self._life_before = life
 
     def bite(self) -> str | None:
         try:
-            self._life()
+            redis_life(self.scene.redis_url, SILENCE_S)
         except redis.ConnectionError as refusal:
             return f"a connection is refused ({type(refusal).__name__})"
         except redis.RedisError:
@@ -37,13 +41,9 @@ class RedisKill(Fault):
 
     def healed(self) -> str | None:
         try:
-            life = self._life()
+            life = redis_life(self.scene.redis_url, SILENCE_S)
         except redis.RedisError:
             return None
+        if not self._life_before:
+            return "it answers as before"
         return "another server process answers, which started empty" if life != self._life_before else None
-
-    def _life(self) -> str | None:
-        with redis.Redis.from_url(
-            self.scene.redis_url, socket_timeout=_LIMIT_S, socket_connect_timeout=_LIMIT_S
-        ) as client:
-            return str(client.info("server")["run_id"])

@@ -1,0 +1,63 @@
+"""Redis pauses its clients (CLIENT PAUSE): it takes commands and leaves them undone until it is told to go on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+
+from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.probes import SILENCE_S, redis_answers, redis_client, redis_connection
+
+_AT_MOST_MS = 3_600_000  # as long as a load may last; it is told to go on long before
+_LINES = 10_000
+
+
+class RedisPause(Fault):
+    """As when it is failed over: commands that it has taken are executed late, all at once.
+
+    A paused server leaves even CLIENT UNPAUSE undone, except on a connection that counts as a replica's; one that
+    listens by MONITOR does (processCommand and monitorCommand of Redis 6.2 to 8).
+    """
+
+    hurts = "redis"
+
+    def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(scene, options)
+        self._exempt: Any = None  # its methods have no types
+
+    def inject(self) -> None:
+        self._exempt = redis_connection(self.scene.redis_url)
+        self._say("MONITOR")
+        self._say("CLIENT", "PAUSE", str(_AT_MOST_MS), "ALL")
+
+    def bite(self) -> str | None:
+        try:
+            with redis_client(self.scene.redis_url, SILENCE_S) as client:
+                client.ping()
+        except redis.TimeoutError:
+            return f"it takes a connection, and leaves a PING unanswered for {1000 * SILENCE_S:.0f} ms"
+        except redis.RedisError:
+            return None
+        return None
+
+    def heal(self) -> None:
+        if self._exempt is None:
+            return
+        with contextlib.suppress(redis.ConnectionError):  # it was killed, and its pause with it
+            self._say("CLIENT", "UNPAUSE")
+        self._exempt.disconnect()
+        self._exempt = None
+
+    def healed(self) -> str | None:
+        return "a PING is answered" if redis_answers(self.scene.redis_url) else None
+
+    def _say(self, *words: str) -> None:
+        """Send a command, and read its answer from between the commands of others."""
+        self._exempt.send_command(*words)
+        for _ in range(_LINES):
+            if self._exempt.read_response(disconnect_on_error=False) == b"OK":
+                return
+        raise FaultError(f"{' '.join(words)} was not answered")
