@@ -1,0 +1,129 @@
+"""Faults of the network: what they ask of the proxy's links, and what shows that a link does it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from benchmarks.fault import Fault, FaultOptions, Scene
+from benchmarks.probes import PATIENCE_S, SILENCE_S
+from flashbench.services.proxy.behaviour import Behaviour, Counts
+from flashbench.services.proxy.control import ProxyControl
+from flashbench.services.proxy.plan import host_and_port
+
+_SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # Postgres answers one byte, before any login
+
+
+class Links:
+    """The links of one proxy, and all that lasting faults ask of them.
+
+    A proxy knows but one behaviour a link, so what several faults ask for is put together: each says only what it
+    asks for, and no two ask for the same. OrderRefusedError if the proxy does not answer.
+    """
+
+    def __init__(self, proxy: str) -> None:
+        self.proxy = ProxyControl(proxy)
+        self._asked: dict[str, dict[Fault, Behaviour]] = {}
+
+    def ask(self, link: str, fault: Fault, behaviour: Behaviour) -> int:
+        """Have a link behave so until it is let go; when that was in force."""
+        self._asked.setdefault(link, {})[fault] = behaviour
+        return self.proxy.behave(link, self._together(link))
+
+    def ask_once(self, link: str, behaviour: Behaviour) -> int:
+        """For what is over as soon as it is done, such as a reset."""
+        return self.proxy.behave(link, self._together(link, behaviour))
+
+    def let_go(self, link: str, fault: Fault) -> int:
+        """What a fault asked of a link holds no longer."""
+        self._asked.get(link, {}).pop(fault, None)
+        return self.proxy.behave(link, self._together(link))
+
+    def connect(self, link: str) -> socket.socket:
+        """A connection to the link's server as the app would make one, to be closed by the caller."""
+        return socket.create_connection(host_and_port(self.proxy.place(link)), PATIENCE_S)
+
+    def _together(self, link: str, more: Behaviour | None = None) -> Behaviour:
+        asked = [*self._asked.get(link, {}).values(), *([more] if more is not None else [])]
+        return Behaviour(
+            **{name: value for each in asked for name, value in each.model_dump(exclude_unset=True).items()}
+        )
+
+
+def redis_ping(text: str = "") -> bytes:
+    """A PING that carries a text; Redis answers it, if only by saying that one must log in first."""
+    words = [b"PING", *([text.encode()] if text else [])]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+class LinkFault(Fault):
+    """A fault of the link from the app to one store. Faults of different kinds may hold on a link at once."""
+
+    hurts = "network"
+    needs = frozenset({"proxy"})
+
+    class Options(FaultOptions):
+        """Which link."""
+
+        store: Literal["redis", "postgres"]
+
+        @property
+        def which(self) -> str:
+            return self.store
+
+    options: Options
+    shows: ClassVar[str]  # the count that a link raises when it does this
+
+    def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(scene, options)
+        self._before: Counts | None = None
+
+    @abstractmethod
+    def behaviour(self) -> Behaviour:
+        """What is asked of the link, and nothing but that."""
+
+    def knock(self) -> bytes:
+        """What is sent to Redis over the link, to see what the link does with it, where the app has nothing to say."""
+        return redis_ping()
+
+    def inject(self) -> None:
+        self._before = self.scene.links.proxy.counts(self.options.store)
+        self.began_ns = self.scene.links.ask(self.options.store, self, self.behaviour())
+
+    def risen(self) -> int:
+        """By how much the count has risen since the injection."""
+        if self._before is None:
+            return 0
+        now = self.scene.links.proxy.counts(self.options.store)
+        return int(getattr(now, self.shows)) - int(getattr(self._before, self.shows))
+
+    def seen(self) -> int:
+        """As ``risen``; a link to Redis over which nothing goes is knocked at, since not every strategy needs Redis."""
+        found = self.risen()
+        if not found and self._before is not None and self.options.store == "redis":
+            self._send(self.knock())
+            found = self.risen()
+        return found
+
+    def heal(self) -> None:
+        if self._before is not None:
+            self.scene.links.let_go(self.options.store, self)
+
+    def healed(self) -> str | None:
+        if self._before is None:
+            return "nothing was asked of the link"
+        request = redis_ping() if self.options.store == "redis" else _SSL_REQUEST
+        with self.scene.links.connect(self.options.store) as connection:
+            connection.sendall(request)
+            return "a request over the link is answered" if connection.recv(1024) else None
+
+    def _send(self, request: bytes) -> None:
+        """Send bytes over the link, and take whatever comes back until nothing does."""
+        with contextlib.suppress(OSError), self.scene.links.connect(self.options.store) as connection:
+            connection.settimeout(SILENCE_S)
+            connection.sendall(request)
+            while connection.recv(65536):
+                pass
