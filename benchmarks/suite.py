@@ -6,10 +6,12 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks import catalogue
+from benchmarks import catalogue, fault_tables
+from benchmarks.fault import fault_class
 from flashbench.catalogue import Contender, app_settings, contender, controls, nearest, strategies
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import PlannedFault
@@ -135,7 +137,8 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
     except UsageError as error:
         raise UsageError(f"{file.path}: {error}") from None
     faults = _faults(file, table.get("faults", []), run_time_s)
-    label = file.text(table, "label", "-".join((name, *(each.fault for each in faults))))
+    of_faults = (fault for fault, _ in groupby(each.fault for each in faults))
+    label = file.text(table, "label", "-".join((name, *of_faults)))
     if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,60}", label):
         raise file.error("label", f"must be letters, digits and any of _ . + -, at most 60, not {label!r}")
     return Scenario(
@@ -167,23 +170,41 @@ def _settings(file: _File, table: Any) -> dict[str, str]:
 
 
 def _faults(file: _File, tables: Any, run_time_s: int) -> tuple[PlannedFault, ...]:
-    """The faults that a scenario meets; each must begin and end while it is loaded."""
+    """The faults that a scenario meets, those that flap as often as they do."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise file.error("faults", "must be [[scenarios.faults]] tables")
-    known = [entry.name for entry in catalogue.faults()]
-    found = []
-    for table in tables:
-        file.check_keys(table, ("fault", "at_s", "for_s"))
-        name = file.text(table, "fault", "")
-        if name not in known:
-            raise file.error("fault", f"there is no fault {name!r}: {nearest(name, known)}")
-        planned = PlannedFault(
-            fault=name, at_s=file.seconds(table, "at_s", run_time_s), for_s=file.seconds(table, "for_s", run_time_s)
-        )
-        if planned.at_s + planned.for_s >= run_time_s:
-            raise file.error("for_s", f"{name} would last until the load of {run_time_s} s is over")
-        found.append(planned)
+    found = [planned for table in tables for planned in _fault(file, table, run_time_s)]
+    problem = fault_tables.clash(found)
+    if problem is not None:
+        raise file.error("at_s", problem)
     return tuple(found)
+
+
+def _fault(file: _File, table: dict[str, Any], run_time_s: int) -> tuple[PlannedFault, ...]:
+    """One table's faults; each must begin and end while the scenario is loaded."""
+    known = [entry.name for entry in catalogue.faults()]
+    name = file.text(table, "fault", "")
+    if name not in known:
+        raise file.error("fault", f"there is no fault {name!r}: {nearest(name, known)}")
+    of_the_plan, options = ("fault", "at_s", "for_s", "times", "every_s"), fault_class(name).Options
+    file.check_keys(table, (*of_the_plan, *options.model_fields))
+    at_s, for_s = file.seconds(table, "at_s", run_time_s), file.seconds(table, "for_s", run_time_s)
+    times, every_s = file.whole(table, "times", 1, 1, fault_tables.MOST_TIMES), 0.0
+    if times > 1:
+        every_s = file.seconds(table, "every_s", run_time_s)
+        if every_s < for_s + fault_tables.HEAL_S:
+            least_s = for_s + fault_tables.HEAL_S
+            raise file.error("every_s", f"must be at least {least_s:g}, since {name} lasts {for_s:g} s and has to heal")
+    elif "every_s" in table:
+        raise file.error("every_s", "says how often a fault comes again: give `times` as well, 2 or more")
+    if at_s + (times - 1) * every_s + for_s >= run_time_s:
+        raise file.error("for_s", f"{name} would last until the load of {run_time_s} s is over")
+    try:
+        chosen = fault_tables.checked(options, {key: table[key] for key in table if key not in of_the_plan})
+    except fault_tables.OptionError as error:
+        raise file.error(error.key, error.sentence) from None
+    planned = PlannedFault(fault=name, at_s=at_s, for_s=for_s, options=chosen.model_dump())
+    return fault_tables.repeated(planned, times, every_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""What stands in a suite's fault tables: options as the fault itself has them, flapping, and what may overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmarks.fault import FaultOptions, Injection, bar_each_other, fault_class
+from flashbench.catalogue import nearest
+from flashbench.evidence.documents import PlannedFault
+
+MOST_TIMES = 100
+HEAL_S = 0.5  # at least, between the end of an injection and the next of the same
+
+
+class OptionError(Exception):
+    """An option that a fault does not take so: its key, and a sentence."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key, self.sentence = key, sentence
+
+
+def checked(options: type[FaultOptions], given: dict[str, Any]) -> FaultOptions:
+    """Options as a fault takes them, with what has a default; OptionError about the first that it does not take."""
+    try:
+        return options.model_validate(given)
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        schema = options.model_json_schema()["properties"][key]
+        raise OptionError(key, _sentence(key, schema, given)) from None
+
+
+def repeated(planned: PlannedFault, times: int, every_s: float) -> tuple[PlannedFault, ...]:
+    """The same fault several times: a new injection every so many seconds."""
+    return tuple(
+        planned.model_copy(update={"at_s": round(planned.at_s + number * every_s, 6)}) for number in range(times)
+    )
+
+
+def clash(planned: Sequence[PlannedFault]) -> str | None:
+    """Why these can't all be injected, None if they can: two of them must not overlap, or one not heal yet."""
+    for first, second in combinations(sorted(planned, key=lambda each: each.at_s), 2):
+        over_s = first.at_s + first.for_s
+        if second.at_s < over_s + HEAL_S and bar_each_other(_injection(first), _injection(second)):
+            return (
+                f"{second.fault} at {second.at_s:g} s would meet {first.fault}, which lasts from {first.at_s:g} s to "
+                f"{over_s:g} s: let it begin at {over_s + HEAL_S:g} s or later"
+            )
+    return None
+
+
+def _injection(planned: PlannedFault) -> Injection:
+    kind = fault_class(planned.fault)
+    return kind, kind.Options.model_validate(planned.options)
+
+
+def _sentence(key: str, schema: dict[str, Any], given: dict[str, Any]) -> str:
+    if key not in given:
+        return f"is missing: it must be {_allowed(schema)}"
+    value = given[key]
+    if "enum" in schema and isinstance(value, str):
+        return f"there is no {key} {value!r}: {nearest(value, schema['enum'])}"
+    return f"must be {_allowed(schema)}, not {value!r}"
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """What an option may be, in words."""
+    if "enum" in schema:
+        return " or ".join(repr(word) for word in schema["enum"])
+    if schema["type"] == "string":
+        return f"a text of at most {schema['maxLength']} characters"
+    whole = "whole " if schema["type"] == "integer" else ""
+    return f"a {whole}number from {schema['minimum']:.10g} to {schema['maximum']:.10g}"

@@ -1,0 +1,157 @@
+"""If these fail, a suite's faults are not those that its file asks for, or a mistake is not told in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import catalogue
+from benchmarks.fault import fault_class
+from benchmarks.suite import read
+from flashbench import UsageError
+from flashbench.evidence.documents import PlannedFault
+
+SUITE = """
+strategies = ["row_lock"]
+
+[[scenarios]]
+name = "sustained"
+run_time_s = 20
+"""
+
+ALL = {
+    *("redis_kill", "redis_hang", "redis_restart", "redis_rollback", "redis_pause", "redis_flush"),
+    *("redis_script_flush", "redis_full", "redis_promotion"),
+    *("net_latency", "net_blackhole", "net_reset", "net_cut", "net_drop_reply"),
+    *("postgres_stop", "postgres_row_lock", "postgres_terminate", "postgres_pool"),
+    *("worker_kill", "worker_hang", "failpoint"),
+}
+
+
+def faults(folder: Path, *tables: str) -> tuple[PlannedFault, ...]:
+    path = folder / "mine.toml"
+    path.write_text(SUITE + "".join(f"\n[[scenarios.faults]]\n{table}\n" for table in tables))
+    return read(path).scenarios[0].faults
+
+
+def test_every_fault_is_one_in_a_file_of_its_own_with_a_line_that_says_what_it_is() -> None:
+    found = catalogue.faults()
+
+    assert {entry.name for entry in found} == ALL
+    for entry in found:
+        assert entry.summary, entry.name
+        assert fault_class(entry.name).hurts in {"redis", "postgres", "network", "app"}, entry.name
+
+
+def test_a_fault_says_what_the_stack_must_offer() -> None:
+    needs = {name: set(fault_class(name).needs) for name in ALL}
+
+    assert {name for name in ALL if "proxy" in needs[name]} == {
+        *("net_latency", "net_blackhole", "net_reset", "net_cut", "net_drop_reply", "redis_promotion")
+    }
+    assert needs["redis_promotion"] == {"proxy", "replica"}
+    assert needs["failpoint"] == {"failpoints"}
+
+
+def test_what_a_fault_is_told_is_planned_with_all_that_has_a_default(tmp_path: Path) -> None:
+    slow, sharp, plain = faults(
+        tmp_path,
+        'fault = "net_latency"\nstore = "redis"\nlatency_ms = 5\nat_s = 1\nfor_s = 2',
+        'fault = "net_drop_reply"\nstore = "postgres"\nmatching = "COMMIT"\nat_s = 4\nfor_s = 2.5',
+        'fault = "redis_flush"\nat_s = 8\nfor_s = 1',
+    )
+
+    assert slow.options == {"store": "redis", "latency_ms": 5.0, "jitter_ms": 0.0}
+    assert sharp.options == {"store": "postgres", "matching": "COMMIT", "ending": "reset", "share": 1.0}
+    assert (sharp.at_s, sharp.for_s) == (4, 2.5)
+    assert plain.options == {}
+    assert PlannedFault.from_json(slow.to_json()) == slow
+
+
+def test_flapping_is_a_fault_as_often_as_it_comes_again(tmp_path: Path) -> None:
+    found = faults(tmp_path, 'fault = "redis_kill"\nat_s = 1\nfor_s = 0.7\ntimes = 4\nevery_s = 1.3')
+
+    assert [(each.fault, each.at_s, each.for_s) for each in found] == [
+        ("redis_kill", at_s, 0.7) for at_s in (1, 2.3, 3.6, 4.9)
+    ]
+    assert read(tmp_path / "mine.toml").scenarios[0].label == "sustained-redis_kill"
+
+
+def test_two_faults_at_once_are_two_tables(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        'fault = "redis_hang"\nat_s = 2\nfor_s = 3',
+        'fault = "postgres_row_lock"\nat_s = 3\nfor_s = 3',
+        'fault = "net_latency"\nstore = "redis"\nat_s = 2\nfor_s = 3',
+        'fault = "net_latency"\nstore = "postgres"\nat_s = 2\nfor_s = 3',
+        'fault = "failpoint"\npoint = "after_hold"\nat_s = 2\nfor_s = 3',
+        'fault = "failpoint"\npoint = "before_commit"\nat_s = 2\nfor_s = 3',
+    )
+
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ('fault = "redis_kill"\nat_s = 1\nfor_s = 3', 'fault = "redis_kill"\nat_s = 3\nfor_s = 1'),
+        ('fault = "redis_kill"\nat_s = 1\nfor_s = 3', 'fault = "redis_rollback"\nat_s = 4.2\nfor_s = 1'),
+        ('fault = "redis_flush"\nat_s = 3\nfor_s = 1', 'fault = "redis_promotion"\nat_s = 1\nfor_s = 5'),
+        (
+            'fault = "net_cut"\nstore = "redis"\nat_s = 5\nfor_s = 1',
+            'fault = "net_cut"\nstore = "redis"\nat_s = 1\nfor_s = 1\ntimes = 3\nevery_s = 2',
+        ),
+    ],
+)
+def test_injections_that_would_undo_each_other_are_refused(tmp_path: Path, tables: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=r"key 'at_s': .* would meet .* let it begin at \d") as refusal:
+        faults(tmp_path, *tables)
+    assert str(refusal.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ('fault = "net_latency"', "key 'store': is missing: it must be 'redis' or 'postgres'"),
+        ('fault = "net_latency"\nstore = "redi"', "key 'store': there is no store 'redi': did you mean 'redis'?"),
+        ('fault = "net_latency"\nstore = 1', "key 'store': must be 'redis' or 'postgres', not 1"),
+        ('fault = "net_latency"\nstore = "redis"\nlatency = 1', "'latency': there is no such key: did you mean 'late"),
+        (
+            'fault = "net_latency"\nstore = "redis"\nlatency_ms = -1',
+            "key 'latency_ms': must be a number from 0.1 to 10000, not -1",
+        ),
+        ('fault = "net_latency"\nstore = "redis"\nlatency_ms = true', "must be a number from 0.1 to 10000, not True"),
+        ('fault = "net_cut"\nstore = "redis"\nafter_bytes = 1.5', "must be a whole number from 0 to 1000000, not 1.5"),
+        ('fault = "net_drop_reply"\nstore = "redis"\nmatching = 3', "must be a text of at most 200 characters, not 3"),
+        ('fault = "failpoint"\npoint = "after_comit"', "there is no point 'after_comit': did you mean 'after_commit'?"),
+        ('fault = "failpoint"\npoint = "after_hold"\naction = "die"', "there is no action 'die'"),
+        ('fault = "redis_kill"\nstore = "redis"', "key 'store': there is no such key"),
+        ('fault = "redis_kill"\ntimes = 0', "key 'times': must be a whole number from 1 to 100, not 0"),
+        ('fault = "redis_kill"\ntimes = 101', "key 'times': must be a whole number from 1 to 100, not 101"),
+        ('fault = "redis_kill"\ntimes = 2', "key 'every_s': must be a number of seconds between 0 and 20, not None"),
+        ('fault = "redis_kill"\ntimes = 2\nevery_s = 1.4', "key 'every_s': must be at least 1.5, since redis_kill"),
+        ('fault = "redis_kill"\nevery_s = 2', "key 'every_s': says how often a fault comes again: give `times`"),
+        ('fault = "redis_kill"\ntimes = 10\nevery_s = 2', "key 'for_s': redis_kill would last until the load of 20 s"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_is_one_sentence(tmp_path: Path, table: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        faults(tmp_path, f"{table}\nat_s = 1\nfor_s = 1")
+
+    assert str(tmp_path / "mine.toml") in str(refusal.value)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_option_of_every_fault_can_be_refused_in_words(tmp_path: Path, name: str) -> None:
+    for key in fault_class(name).Options.model_fields:
+        required = {"store": '"redis"', "point": '"after_hold"'}
+        given = "".join(
+            f"\n{other} = {value}"
+            for other, value in required.items()
+            if other != key and other in fault_class(name).Options.model_fields
+        )
+        with pytest.raises(UsageError, match=f"key '{key}': must be "):
+            faults(tmp_path, f'fault = "{name}"\nat_s = 1\nfor_s = 1{given}\n{key} = [1]')
