@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fault import scene_words
 from benchmarks.plan import PlannedRun
 from flashbench.services import StackInfo
 from flashbench.services.unprivileged import dies_with_parent
@@ -94,10 +95,5 @@ def secrets_of(stack: StackInfo) -> dict[str, str]:
         "FLASHBENCH_DATABASE_URL": stack.database_url,
         "FLASHBENCH_REDIS_URL": stack.redis_url,
         "FLASHBENCH_CONTROL": stack.control,
-        "FLASHBENCH_SCENE": _scene(stack),
+        "FLASHBENCH_SCENE": scene_words(stack),
     }
-
-
-def _scene(stack: StackInfo) -> str:
-    """What faults must know of a stack beside its addresses, as JSON."""
-    return stack.model_dump_json(include={"base_url", "app_pid", "app_workers", "proxy", "replica_url", "failpoints"})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from benchmarks.progress import RunProgress
 from benchmarks.suite import Scenario
@@ -14,6 +15,8 @@ from benchmarks.wiring import Wiring, shared
 from flashbench.catalogue import Contender
 from flashbench.errors import UsageError
 from flashbench.services import Stack, StackInfo, StackRequest
+from flashbench.services.machine import measure_postgres, measure_redis
+from flashbench.services.proxy.control import ProxyControl
 from flashbench.target.http import HttpTarget, TargetSilentError
 
 
@@ -33,6 +36,7 @@ class Place:
         self._request, self._contenders, self._progress = request, contenders, progress
         self._wirings: Mapping[Wiring, Wiring] = shared(scenarios)
         self._stacks: dict[Wiring, Stack] = {}
+        self._measured: dict[Wiring, dict[str, float]] = {}
         self._leaving = ExitStack()
 
     def warm_up(self) -> None:
@@ -55,6 +59,12 @@ class Place:
             self._warm_up(self._stacks[way].info)
         return self._stacks[way].info
 
+    def wiring(self, scenario: Scenario) -> dict[str, Any]:
+        """What a trial of the scenario says of its stack; with the round trips through the proxy if there is one."""
+        wiring = Wiring.of(scenario)
+        measured = self._measured.get(wiring.way)
+        return {**wiring.document(), **({"round_trip_us": measured} if measured is not None else {})}
+
     def __enter__(self) -> Self:
         try:
             for way in self._wirings:
@@ -73,6 +83,8 @@ class Place:
         stack = Stack.start(self._wirings[way].stack(self._request), progress=self._progress.step)
         self._leaving.callback(stack.stop)
         self._stacks[way] = stack
+        if stack.info.proxy is not None:
+            self._measured[way] = _round_trips_us(stack.info, ProxyControl(stack.info.proxy))
 
     def _warm_up(self, info: StackInfo) -> None:
         warm_up(info, _registered_names(info, self._contenders))
@@ -88,6 +100,21 @@ def _serves(stack: Stack) -> bool:
     except (UsageError, TargetSilentError):
         return False
     return True
+
+
+def _round_trips_us(info: StackInfo, proxy: ProxyControl) -> dict[str, float]:
+    """Medians of what the app sees of its stores, through the proxy."""
+    return {
+        "redis": measure_redis(_by_way_of(info.redis_url, proxy.place("redis"))).p50_us,
+        "postgres": measure_postgres(_by_way_of(info.database_url, proxy.place("postgres"))).p50_us,
+    }
+
+
+def _by_way_of(url: str, place: str) -> str:
+    """The same server under another address."""
+    parts = urlsplit(url)
+    login = parts.netloc.rpartition("@")[0]
+    return parts._replace(netloc=f"{login}@{place}").geturl()
 
 
 def _registered_names(info: StackInfo, contenders: Sequence[Contender]) -> list[str]:

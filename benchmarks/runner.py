@@ -184,7 +184,7 @@ class _Side:
             "expectation": run.expectation,
             "faults": [each.model_dump() for each in run.scenario.faults],
             "companions": companions(run, stack, watched=watched),
-            "wiring": Wiring.of(run.scenario).document(),
+            "wiring": place.wiring(run.scenario),
             "fingerprint": self.document.fingerprint,
         }
         log = self.request.folder / "logs" / f"{run.trial}.log"
