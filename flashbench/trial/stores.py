@@ -5,13 +5,13 @@ Connections carry the application name ``flashbench``, so that the app's own (``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Any, LiteralString, Self
 
 import psycopg
 import redis
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import Cost, CounterDeclaration, StoreReading
@@ -50,20 +50,17 @@ StoreErrors = (psycopg.Error, redis.RedisError, OSError)
 
 
 class Stores:
-    """Postgres, and Redis where its URL is known. Opened after any fork; use in one thread at a time."""
+    """Postgres, and Redis where its URL is known. Opened after any fork; use in one thread at a time.
+
+    Either may be stopped and started again between two readings.
+    """
 
     def __init__(self, database_url: str, redis_url: str | None) -> None:
         """UsageError with one sentence if either does not answer."""
+        self._database_url = database_url
         with ExitStack() as undo:
             try:
-                self._postgres = psycopg.connect(
-                    database_url,
-                    autocommit=True,
-                    connect_timeout=int(LIMIT_S),
-                    application_name=OWN_NAME,
-                    options=_SEARCH_PATH,
-                    row_factory=dict_row,
-                )
+                self._postgres = self._connect()
             except (psycopg.Error, OSError) as error:
                 raise UsageError(f"Postgres does not answer at the given --database-url ({_line(error)}).") from error
             undo.callback(self._postgres.close)
@@ -100,13 +97,14 @@ class Stores:
     def holds_sale(self, sale_id: str) -> bool:
         """Whether this database is the one that the app wrote the sale to."""
         try:
-            found = self._postgres.execute("SELECT 1 FROM stock WHERE sale_id = %s LIMIT 1", (sale_id,)).fetchone()
+            found = self._rows("SELECT 1 FROM stock WHERE sale_id = %(sale)s LIMIT 1", {"sale": sale_id})
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidTextRepresentation):
             return False
-        return found is not None
+        return bool(found)
 
     def orders(self, sale_id: str) -> Iterator[LedgerRow]:
         """The ledger in the order of its making, streamed through a server-side cursor."""
+        self._rows("SELECT 1")  # on a connection that stands
         with self._postgres.transaction(), self._postgres.cursor("orders") as cursor:
             cursor.itersize = 5000
             cursor.execute(_ORDERS, {"sale": sale_id})
@@ -117,17 +115,17 @@ class Stores:
         self, sale_id: str, skus: tuple[str, ...], counter: CounterDeclaration | None
     ) -> tuple[StoreReading, ...]:
         """Every SKU in the order of ``skus``; sold and remaining of Postgres come from one snapshot."""
-        rows = {row["sku"]: row for row in self._postgres.execute(_STOCK, {"sale": sale_id})}
+        rows = {row["sku"]: row for row in self._rows(_STOCK, {"sale": sale_id})}
         return tuple(StoreReading(**rows[sku], **self._counted(sale_id, sku, counter)) for sku in skus if sku in rows)
 
     def open_transactions(self) -> int:
         """The app's sessions that are not idle."""
-        row = self._postgres.execute(_OPEN_TRANSACTIONS, {"app": APP_NAME}).fetchone()
-        return int(row["open"]) if row else 0
+        (row,) = self._rows(_OPEN_TRANSACTIONS, {"app": APP_NAME})
+        return int(row["open"])
 
     def cost(self) -> Cost:
         """What the stores have done since they were started; the difference of two is what a phase cost."""
-        transactions = self._postgres.execute(_TRANSACTIONS).fetchone() or {}
+        (transactions,) = self._rows(_TRANSACTIONS)
         return Cost(
             postgres_statements=self._statements(),
             postgres_commits=transactions.get("xact_commit"),
@@ -137,14 +135,34 @@ class Stores:
 
     def _statements(self) -> int | None:
         try:
-            row = self._postgres.execute(_STATEMENTS).fetchone()
+            (row,) = self._rows(_STATEMENTS)
         except (
             psycopg.errors.UndefinedTable,
             psycopg.errors.ObjectNotInPrerequisiteState,
             psycopg.errors.InsufficientPrivilege,
         ):
             return None  # the extension is not there: somebody's own server
-        return int(row["calls"]) if row else None
+        return int(row["calls"])
+
+    def _connect(self) -> psycopg.Connection[DictRow]:
+        return psycopg.connect(
+            self._database_url,
+            autocommit=True,
+            connect_timeout=int(LIMIT_S),
+            application_name=OWN_NAME,
+            options=_SEARCH_PATH,
+            row_factory=dict_row,
+        )
+
+    def _rows(self, query: LiteralString, values: Mapping[str, Any] | None = None) -> list[DictRow]:
+        """What a query finds; asked again on a new connection if the one that there was is lost."""
+        try:
+            return self._postgres.execute(query, values).fetchall()
+        except psycopg.OperationalError:
+            if not self._postgres.closed:
+                raise
+        self._postgres = self._connect()
+        return self._postgres.execute(query, values).fetchall()
 
     def _redis_commands(self) -> int | None:
         if self._redis is None:
