@@ -1,0 +1,77 @@
+"""Broken on purpose: a counter that was lost is rebuilt from what was true a moment ago."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+from target_app.strategies.protocol import (
+    CounterKey,
+    Purchase,
+    RedisAwayError,
+    Resources,
+    Result,
+    Sold,
+    SoldOut,
+    Strategy,
+    Unavailable,
+)
+
+KEY = "reseeded_from_a_copy:{sale_id}:{sku}"
+DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
+TAKE = """
+local count = tonumber(redis.call('GET', KEYS[1]))
+if not count then
+    count = tonumber(ARGV[2])
+    redis.call('SET', KEYS[1], count, 'EX', 86400)
+end
+if count < tonumber(ARGV[1]) then return 0 end
+redis.call('DECRBY', KEYS[1], ARGV[1])
+return 1
+"""
+INSERT = """
+    INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, guarded)
+    VALUES ($1, $2, $3, $4, $5, $6, true)"""
+KEPT_S = 1.0
+
+
+class ReseededFromACopy(Strategy):
+    """Each worker keeps the stock for as long as shoppers may be shown an old one, to spare the database."""
+
+    name = "reseeded_from_a_copy"
+    summary = "a script takes units, and seeds a counter that is not there with a copy of the stock, up to a second old"
+    counter = CounterKey(KEY)
+    declared_keys = ("reseeded_from_a_copy:*",)
+
+    def __init__(self, resources: Resources) -> None:
+        super().__init__(resources)
+        self._copies: dict[str, tuple[float, int]] = {}
+
+    async def buy(self, purchase: Purchase) -> Result:
+        found = await self.resources.ledger.find(purchase.sale, purchase.key)
+        if found is not None:
+            return found[1]
+        key = KEY.format(sale_id=purchase.sale.sale_id, sku=purchase.sku)
+        stock = await self._stock(key, purchase)
+        try:
+            taken = await self.resources.redis.call(lambda redis: redis.eval(TAKE, 1, key, purchase.quantity, stock))
+        except RedisAwayError as error:
+            return Unavailable(str(error), no_effect=not error.maybe_executed)
+        return await self._book(purchase) if taken else SoldOut()
+
+    async def _stock(self, key: str, purchase: Purchase) -> int:
+        """What remained when somebody last asked the database, up to a second ago."""
+        read_s, stock = self._copies.get(key, (-KEPT_S, 0))
+        if time.monotonic() - read_s >= KEPT_S:
+            (row,) = await self.resources.ledger.stock_rows(purchase.sale, [purchase.sku])
+            stock = row.remaining
+            self._copies[key] = time.monotonic(), stock  # the mistake is to seed with it
+        return stock
+
+    async def _book(self, purchase: Purchase) -> Sold:
+        sale_id, order_id = purchase.sale.sale_id, uuid4()
+        order = (order_id, sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key)
+        async with self.resources.database.connection() as connection, connection.transaction():
+            await connection.execute(DECREMENT, sale_id, purchase.sku, purchase.quantity)
+            await connection.execute(INSERT, *order)
+        return Sold(order_id, None, None)
