@@ -1,0 +1,74 @@
+"""Broken on purpose: an error is taken for a transaction that did not happen."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import asyncpg
+
+from target_app.strategies.protocol import (
+    CounterKey,
+    DatabaseAwayError,
+    Purchase,
+    RedisAwayError,
+    Result,
+    Sale,
+    Sold,
+    SoldOut,
+    Strategy,
+    Unavailable,
+)
+
+KEY = "compensated_though_committed:{sale_id}:{sku}"
+DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
+TAKE = """
+local count = tonumber(redis.call('GET', KEYS[1]) or '0')
+if count < tonumber(ARGV[1]) then return 0 end
+redis.call('DECRBY', KEYS[1], ARGV[1])
+return 1
+"""
+INSERT = """
+    INSERT INTO orders (order_id, sale_id, sku, quantity, user_id, key, guarded)
+    VALUES ($1, $2, $3, $4, $5, $6, true)"""
+FAILED = (OSError, TimeoutError, DatabaseAwayError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class CompensatedThoughCommitted(Strategy):
+    """A saga of two steps, whose second one may have succeeded when it is undone."""
+
+    name = "compensated_though_committed"
+    summary = "a script takes units; if the transaction fails in any way, they are given back"
+    counter = CounterKey(KEY)
+    declared_keys = ("compensated_though_committed:*",)
+
+    async def open(self, sale: Sale) -> None:
+        for item in sale.items.values():
+            await self._seed(KEY.format(sale_id=sale.sale_id, sku=item.sku), item.stock)
+
+    async def _seed(self, key: str, stock: int) -> None:
+        await self.resources.redis.call(lambda redis: redis.set(key, stock, ex=86400))
+
+    async def buy(self, purchase: Purchase) -> Result:
+        found = await self.resources.ledger.find(purchase.sale, purchase.key)
+        if found is not None:
+            return found[1]
+        key = KEY.format(sale_id=purchase.sale.sale_id, sku=purchase.sku)
+        try:
+            taken = await self.resources.redis.call(lambda redis: redis.eval(TAKE, 1, key, purchase.quantity))
+        except RedisAwayError as error:
+            return Unavailable(str(error), no_effect=not error.maybe_executed)
+        if not taken:
+            return SoldOut()
+        try:
+            return await self._book(purchase)
+        except FAILED:  # the mistake: once COMMIT was sent, nobody knows
+            await self.resources.redis.call(lambda redis: redis.incrby(key, purchase.quantity))
+            raise
+
+    async def _book(self, purchase: Purchase) -> Sold:
+        sale_id, order_id = purchase.sale.sale_id, uuid4()
+        order = (order_id, sale_id, purchase.sku, purchase.quantity, purchase.user_id, purchase.key)
+        async with self.resources.database.connection() as connection, connection.transaction():
+            await connection.execute(DECREMENT, sale_id, purchase.sku, purchase.quantity)
+            await connection.execute(INSERT, *order)
+        return Sold(order_id, None, None)
