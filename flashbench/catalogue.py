@@ -38,8 +38,8 @@ class Contender:
 
     ``name`` is what the app registers it under, once known; ``plugin`` is ``/absolute/path.py:ClassName`` for what
     the app has to be told of at start, None for what it ships with; ``breaks`` is the invariant a control breaks, and
-    ``exposed_by`` the scenario of the suite ``controls`` in which that shows. ``service`` is what is hammered if it is
-    not the reference app.
+    ``exposed_by`` the scenario, by its label, in which that shows: of the suite ``controls``, or of ``outage-controls``
+    if it takes a fault. ``service`` is what is hammered if it is not the reference app.
     """
 
     name: str

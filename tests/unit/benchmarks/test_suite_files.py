@@ -167,15 +167,29 @@ controls = "exposed"
     assert runs == {"row_lock": 1, **dict.fromkeys(exposed, 2)}
 
 
-def test_every_control_is_in_the_suite_of_controls_with_a_card_that_says_the_same() -> None:
-    suite = read(find("controls"))
-    met = {(each.name, scenario.label) for scenario in suite.scenarios for each in scenario.controls or ()}
-    assert met == {(each.name, each.exposed_by) for each in controls()}
-    assert len(met) >= 22
+def test_every_control_is_in_the_suite_that_exposes_it_with_a_card_that_says_the_same() -> None:
+    suites = [read(find(name)) for name in ("controls", "outage-controls")]
+    met = [
+        (each.name, scenario.label)
+        for suite in suites
+        for scenario in suite.scenarios
+        for each in scenario.controls or ()
+    ]
+    assert sorted(met) == [(each.name, each.exposed_by) for each in controls()]
+    assert len(met) > 34 + 12
     for each in controls():
         facts = card(each)
         assert set(facts) == {"The mistake", "What it breaks", "When it shows", "Where it is known from"}, each.name
         assert facts["What it breaks"].startswith(f"{each.breaks},"), each.name
+
+
+def test_controls_are_met_by_a_fault_in_the_suite_of_outages_only() -> None:
+    assert not any(scenario.faults for scenario in read(find("controls")).scenarios)
+    outages = read(find("outage-controls"))
+    assert all(scenario.faults and scenario.controls for scenario in outages.scenarios)
+    runs = plan(outages, (), 1)
+    assert sum(not run.contender.control for run in runs) >= 200
+    assert min(Counter(run.contender.name for run in runs if run.contender.control).values()) == 20
 
 
 def test_every_invariant_is_broken_by_a_control() -> None:
