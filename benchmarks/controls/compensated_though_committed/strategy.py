@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 import asyncpg
 
 from target_app.strategies.protocol import (
+    Counter,
     CounterKey,
     DatabaseAwayError,
     Purchase,
@@ -64,6 +66,13 @@ class CompensatedThoughCommitted(Strategy):
         except FAILED:  # the mistake: once COMMIT was sent, nobody knows
             await self.resources.redis.call(lambda redis: redis.incrby(key, purchase.quantity))
             raise
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def _book(self, purchase: Purchase) -> Sold:
         sale_id, order_id = purchase.sale.sale_id, uuid4()

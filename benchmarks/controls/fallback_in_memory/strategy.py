@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 from target_app.strategies.protocol import (
+    Counter,
     CounterKey,
     Purchase,
     RedisAwayError,
@@ -63,6 +65,13 @@ class FallbackInMemory(Strategy):
         except RedisAwayError:
             taken = self._take_own(key, purchase)
         return await self._book(purchase) if taken > 0 else SoldOut()
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def _reseed(self, key: str, purchase: Purchase) -> None:
         """Redis has come back empty: what remains is what the database says."""

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import uuid4
 
-from target_app.strategies.protocol import CounterKey, Purchase, RedisAwayError, Result, Sale, Sold, SoldOut, Strategy
+from target_app.strategies.protocol import (
+    Counter,
+    CounterKey,
+    Purchase,
+    RedisAwayError,
+    Result,
+    Sale,
+    Sold,
+    SoldOut,
+    Strategy,
+)
 
 KEY = "fallback_with_a_guard_of_its_own:{sale_id}:{sku}"
 DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2 RETURNING remaining"
@@ -47,6 +58,13 @@ class FallbackWithAGuardOfItsOwn(Strategy):
         except RedisAwayError:
             return await self._book(purchase, DECREMENT_IF_LEFT)  # the mistake: the counter will not know
         return await self._book(purchase, DECREMENT) if taken else SoldOut()
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def _book(self, purchase: Purchase, decrement: str) -> Result:
         sale_id, order_id = purchase.sale.sale_id, uuid4()

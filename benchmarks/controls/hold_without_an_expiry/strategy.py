@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import uuid4
 
 from target_app.strategies.protocol import (
+    Counter,
     CounterKey,
     Purchase,
     RedisAwayError,
@@ -57,6 +59,13 @@ class HoldWithoutAnExpiry(Strategy):
             return SoldOut()
         await self.resources.reach("after_hold")
         return await self._book(purchase)
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def _book(self, purchase: Purchase) -> Sold:
         sale_id, order_id = purchase.sale.sale_id, uuid4()

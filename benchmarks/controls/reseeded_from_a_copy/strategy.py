@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from uuid import uuid4
 
 from target_app.strategies.protocol import (
+    Counter,
     CounterKey,
     Purchase,
     RedisAwayError,
     Resources,
     Result,
+    Sale,
     Sold,
     SoldOut,
     Strategy,
@@ -58,6 +61,13 @@ class ReseededFromACopy(Strategy):
         except RedisAwayError as error:
             return Unavailable(str(error), no_effect=not error.maybe_executed)
         return await self._book(purchase) if taken else SoldOut()
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def _stock(self, key: str, purchase: Purchase) -> int:
         """What remained when somebody last asked the database, up to a second ago."""

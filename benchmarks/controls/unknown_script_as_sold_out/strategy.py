@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from uuid import uuid4
 
 from redis.exceptions import ResponseError
 
 from target_app.strategies.protocol import (
+    Counter,
     CounterKey,
     Purchase,
     RedisAwayError,
@@ -60,6 +62,13 @@ class UnknownScriptAsSoldOut(Strategy):
         except ResponseError:  # the mistake: which error it was
             return SoldOut()
         return await self._book(purchase)
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def _book(self, purchase: Purchase) -> Sold:
         sale_id, order_id = purchase.sale.sale_id, uuid4()

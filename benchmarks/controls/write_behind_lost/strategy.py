@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 from target_app.strategies.protocol import (
+    Counter,
     CounterKey,
     Purchase,
     RedisAwayError,
@@ -72,6 +74,13 @@ class WriteBehindLost(Strategy):
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
         return Sold(order_id, None, None)
+
+    async def stock(self, sale: Sale) -> Mapping[str, Counter]:
+        return {sku: await self._counted(KEY.format(sale_id=sale.sale_id, sku=sku)) for sku in sale.items}
+
+    async def _counted(self, key: str) -> Counter:
+        count = await self.resources.redis.call(lambda redis: redis.get(key))
+        return Counter(None if count is None else int(count))
 
     async def close(self) -> None:
         if self._writer is not None:
