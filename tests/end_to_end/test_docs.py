@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flashbench.catalogue import ROOT, controls
+from benchmarks.suite import find, read
+from flashbench.catalogue import ROOT
 from flashbench.load.options import HELP
 from tests.end_to_end.reader import TINY, run
 
@@ -110,12 +111,18 @@ def test_the_example_of_a_history_is_true() -> None:
     assert operations == "(0, 1)"
 
 
-def test_the_kill_table_is_of_these_controls_and_meets_the_targets() -> None:
-    text = (DOCS / "proof.md").read_text()
+@pytest.mark.parametrize(("suite", "least_seeds", "least_quiet"), [("controls", 20, 200), ("outage-controls", 2, 80)])
+def test_the_kill_table_is_of_these_controls_and_meets_the_targets(
+    suite: str, least_seeds: int, least_quiet: int
+) -> None:
+    _, _, rest = (DOCS / "proof.md").read_text().partition(f"<!-- kill table of {suite}: ")
+    text, _, _ = rest.partition("<!-- end of the kill table")
     rows = re.findall(r"^\| (\w+) \| (I\d+) \| (\d+) of (\d+) \| [^|]* \| [^|]* \| (\w+) \|", text, re.MULTILINE)
     assert {(name, scenario, breaks) for name, breaks, _, _, scenario in rows} == {
-        (each.name, each.exposed_by, each.breaks) for each in controls()
+        (each.name, scenario.label, each.breaks)
+        for scenario in read(find(suite)).scenarios
+        for each in scenario.controls or ()
     }
-    assert all(int(trials) >= 20 and int(caught) >= 0.95 * int(trials) for _, _, caught, trials, _ in rows)
+    assert all(int(trials) >= least_seeds and int(caught) >= 0.95 * int(trials) for _, _, caught, trials, _ in rows)
     (quiet,) = re.findall(r"^(\d+) trials of .*: not one was accused\.$", text, re.MULTILINE)
-    assert int(quiet) >= 200
+    assert int(quiet) >= least_quiet
