@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
@@ -13,11 +14,13 @@ from benchmarks.suite import Scenario
 from benchmarks.warm_up import warm_up
 from benchmarks.wiring import Wiring, shared
 from flashbench.catalogue import Contender
-from flashbench.errors import UsageError
 from flashbench.services import Stack, StackInfo, StackRequest
+from flashbench.services.app import ready_workers
 from flashbench.services.machine import measure_postgres, measure_redis
 from flashbench.services.proxy.control import ProxyControl
-from flashbench.target.http import HttpTarget, TargetSilentError
+from flashbench.target.http import HttpTarget
+
+WHOLE_WITHIN_S = 5.0
 
 
 class Place:
@@ -53,7 +56,7 @@ class Place:
         """The stack for a scenario; a new one if the last was lost, since the rest of the suite must go on."""
         way = Wiring.of(scenario).way
         if not _serves(self._stacks[way]):
-            self._progress.step("the stack does not answer any more; starting another")
+            self._progress.step("the stack is not whole any more; starting another")
             self._stacks[way].stop()
             self._start(way)
             self._warm_up(self._stacks[way].info)
@@ -91,15 +94,15 @@ class Place:
 
 
 def _serves(stack: Stack) -> bool:
-    if not stack.alive:
-        return False
+    """Whether every worker is there and ready, the last one perhaps after a moment."""
     assert stack.info.base_url is not None
-    try:
-        with closing(HttpTarget(stack.info.base_url, stack.info.admin_token)) as target:
-            target.offer()
-    except (UsageError, TargetSilentError):
-        return False
-    return True
+    ready: set[int] = set()
+    deadline_s = time.monotonic() + WHOLE_WITHIN_S
+    while stack.alive and time.monotonic() < deadline_s:
+        ready |= ready_workers(stack.info.base_url, 2 * stack.info.app_workers)
+        if len(ready) >= stack.info.app_workers:
+            return True
+    return False
 
 
 def _round_trips_us(info: StackInfo, proxy: ProxyControl) -> dict[str, float]:

@@ -55,7 +55,7 @@ def start_app(
     app = Child(
         "the app",
         [
-            *(sys.executable, "-m", "uvicorn", "target_app.app:create_app", "--factory"),
+            *(sys.executable, "-m", "flashbench.services.watchful_uvicorn", "target_app.app:create_app", "--factory"),
             *("--host", "127.0.0.1", "--port", str(port), "--workers", str(request.app_workers)),
             *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
             *("--timeout-worker-healthcheck", str(HEALTHCHECK_LIMIT_S), "--timeout-graceful-shutdown", "3"),
@@ -72,8 +72,7 @@ def start_app(
 
     def all_ready() -> bool:
         app.expect_running()
-        for _ in range(2 * request.app_workers):  # each is a new connection, so any worker may take it
-            ready.update(_ready_worker(base_url))
+        ready.update(ready_workers(base_url, 2 * request.app_workers))
         return len(ready) >= request.app_workers
 
     try:
@@ -85,6 +84,11 @@ def start_app(
         app.stop()
         raise
     return app, base_url
+
+
+def ready_workers(base_url: str, asked: int) -> set[int]:
+    """The workers that say that they are ready, of so many asked; any of them may take each question."""
+    return set().union(*(_ready_worker(base_url) for _ in range(asked)))
 
 
 def _ready_worker(base_url: str) -> set[int]:

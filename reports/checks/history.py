@@ -96,7 +96,7 @@ class History:
     """All that the checks may look at. Frames are for showing offenders; arrays for finding them.
 
     ``tries_whole``, ``reads_whole``, ``ledger_whole``: no row can be missing. ``at_rest``: the stores were
-    read after everything had ended.
+    read after everything had ended. ``lasting``: faults that had not been healed when the drain began.
     """
 
     trial: TrialDocument
@@ -107,6 +107,7 @@ class History:
     tries_whole: bool
     reads_whole: bool
     ledger_whole: bool
+    lasting: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, bundle: Bundle) -> History:
@@ -120,6 +121,7 @@ class History:
             tries_whole=bundle.tries_whole,
             reads_whole=bundle.reads_whole,
             ledger_whole=bundle.ledger_whole,
+            lasting=lasting_faults(bundle),
         )
 
     @property
@@ -298,3 +300,12 @@ def integers(column: pd.Series, absent: int = NULL) -> Ints:
 def _arrow(column: pd.Series) -> pa.Array:
     array = pa.array(column, type=pa.large_string())
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def lasting_faults(bundle: Bundle) -> tuple[str, ...]:
+    """The faults that were injected and not seen to be healed, by name."""
+    steps = {
+        step: {(each.place, each.fault) for each in bundle.faults if each.step == step}
+        for step in ("injected", "healed")
+    }
+    return tuple(fault for _, fault in sorted(steps["injected"] - steps["healed"]))

@@ -40,6 +40,8 @@ def check(history: History) -> Finding:
         return Finding.undecided("tries may be missing from the evidence", numbers)
     if not len(drained):
         return Finding.undecided("there was no drain", numbers)
+    if history.lasting and len(undecided):
+        return Finding.undecided(f"the fault {history.lasting[0]} was not healed before the drain", numbers)
     if len(never) or len(slow):
         late = np.concatenate((never, slow))
         return Finding.broken(

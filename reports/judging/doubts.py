@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flashbench.evidence.bundle import Bundle
-from reports.checks.history import UNKNOWN, History
+from reports.checks.history import UNKNOWN, History, lasting_faults
 from reports.judging.contention import most_in_flight
 from reports.judging.stated import differences
 
@@ -85,7 +85,4 @@ def _faults(bundle: Bundle) -> list[str]:
             found.append(f"{which} did not bite")
         elif began_ns is None or ended_ns is None or not any(began_ns <= at_ns <= ended_ns for at_ns in bites_ns):
             found.append(f"{which} did not bite while the load was on")
-    unhealed = {(event.fault, event.place) for event in bundle.faults if event.step == "injected"} - {
-        (event.fault, event.place) for event in bundle.faults if event.step == "healed"
-    }
-    return found + [f"the fault {fault} was not healed before the drain" for fault, _ in sorted(unhealed)]
+    return found + [f"the fault {fault} was not healed before the drain" for fault in lasting_faults(bundle)]

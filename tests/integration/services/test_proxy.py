@@ -1,4 +1,4 @@
-"""If these fail, a disturbed network does something else than a fault says, and a report explains what never happened."""
+"""If these fail, a disturbed network does something else than a fault says, and reports explain what never was."""
 
 from __future__ import annotations
 

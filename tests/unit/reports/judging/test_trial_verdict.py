@@ -329,6 +329,17 @@ def test_a_target_that_was_gone_is_not_taken_for_one_that_does_not_answer(tmp_pa
     assert any("found nobody listening: the target was gone" in reason for reason in verdict.reasons)
 
 
+def test_nobody_is_accused_of_silence_while_a_fault_lasts(tmp_path: Path) -> None:
+    sale = honest(tmp_path, fault="worker_kill")
+    sale.faults.append(FaultEvent(fault="worker_kill", step="injected", at_ns=OPENED_NS + 2 * MS))
+    sale.faults.append(FaultEvent(fault="worker_kill", step="bit", at_ns=OPENED_NS + 3 * MS))
+    for placed in sale.drain:
+        placed.record = replace(placed.record, outcome=Outcome.UNKNOWN, status=0, returned_ns=None)
+    verdict = judge(sale.build())
+    assert verdict.verdict is Verdict.UNPROVEN
+    assert "the fault worker_kill was not healed before the drain" in verdict.reasons
+
+
 def test_a_trial_in_which_nothing_was_tried_bars_a_pass(tmp_path: Path) -> None:
     assert judge(BundleBuilder(tmp_path / "trial").build()).verdict is Verdict.UNPROVEN
 

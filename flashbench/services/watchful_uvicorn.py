@@ -1,0 +1,29 @@
+"""uvicorn, whose parent process notices at once when a worker dies: ``python -m flashbench.services.watchful_uvicorn``.
+
+The parent asks its workers in turn how they are, over pipes whose other ends it holds open itself. A worker that is
+killed while it is asked leaves no end of file there: the parent then waits for the whole health-check limit, and starts
+no worker again meanwhile. That limit has to be longer than any fault, so here the parent lets go of those ends.
+"""
+
+from __future__ import annotations
+
+import uvicorn
+from uvicorn.supervisors import multiprocess
+
+
+class HeardProcess(multiprocess.Process):
+    """A worker whose end is heard of."""
+
+    def start(self) -> None:
+        super().start()
+        self.child_conn.close()  # the worker has its own by now
+
+
+def main() -> None:
+    """As ``python -m uvicorn``."""
+    multiprocess.Process = HeardProcess  # type: ignore[misc]
+    uvicorn.main()
+
+
+if __name__ == "__main__":
+    main()
