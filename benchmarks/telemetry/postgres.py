@@ -1,15 +1,16 @@
-"""Postgres: statements, lock waits, WAL, connections, and the stock of the sale."""
+"""Postgres: statements, lock waits, WAL, connections, the app's oldest transaction, and the stock of the sale."""
 
 from __future__ import annotations
 
-import contextlib
+import json
 from collections.abc import Iterable
-from typing import Any
-
-import psycopg
-from psycopg.rows import dict_row
 
 from benchmarks.telemetry.source import Reading
+from benchmarks.telemetry.standing_query import StandingQuery
+from flashbench.trial.stores import APP_NAME, OWN_NAME
+
+_LIMIT_S = 0.06  # a Postgres that is away must not hold up the other sources
+_OPTIONS = "-c search_path=target_app,public -c statement_timeout=80 -c jit=off"
 
 # One round trip for all of it.
 _QUERY = """
@@ -19,49 +20,41 @@ _QUERY = """
            count(*)::float8 AS connections,
            count(*) FILTER (WHERE state <> 'idle')::float8 AS busy_connections,
            count(*) FILTER (WHERE wait_event_type = 'Lock')::float8 AS waiting_for_a_lock,
-           (SELECT array_agg(sku ORDER BY sku) FROM stock WHERE sale_id = %(sale)s) AS skus,
-           (SELECT array_agg(remaining::float8 ORDER BY sku) FROM stock WHERE sale_id = %(sale)s) AS remaining
+           coalesce(max(extract(epoch FROM clock_timestamp() - xact_start))
+                    FILTER (WHERE application_name = $2), 0)::float8 AS oldest_transaction_s,
+           (SELECT json_object_agg(sku, remaining) FROM stock WHERE sale_id = $1) AS remaining
     FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-_METRICS = ("statements", "wal_bytes", "connections", "busy_connections", "waiting_for_a_lock")
+_METRICS = (
+    *("statements", "wal_bytes", "connections", "busy_connections", "waiting_for_a_lock"),
+    "oldest_transaction_s",
+)
 
 
 class Postgres:
     """Totals since the server's start, the state of the moment, and what is left of each SKU of the sale.
 
-    ``up`` is 0 while it does not answer.
+    ``up`` is 0 while it does not answer, which may be because it is slow. ``oldest_transaction_s``: for how long the
+    app's oldest open transaction has been open, 0 if none is.
     """
 
     name = "postgres"
 
     def __init__(self, url: str, sale_id: str) -> None:
-        self._url, self._sale_id = url, sale_id
-        self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        self._query = StandingQuery(url, _QUERY, [sale_id, APP_NAME], application_name=OWN_NAME, options=_OPTIONS)
 
     def read(self) -> Iterable[Reading]:
-        try:
-            (row,) = self._connected().execute(_QUERY, {"sale": self._sale_id}, prepare=True).fetchall()
-        except (psycopg.Error, OSError):
+        row = self._query.ask(_LIMIT_S)
+        if row is None:
             yield Reading("", "up", 0.0)
             return
         yield Reading("", "up", 1.0)
-        yield from (Reading("", metric, row[metric]) for metric in _METRICS)
-        for sku, remaining in zip(row["skus"] or (), row["remaining"] or (), strict=True):
-            yield Reading(sku, "remaining", remaining)
+        *values, remaining = row
+        for metric, value in zip(_METRICS, values, strict=True):
+            if value is not None:
+                yield Reading("", metric, float(value))
+        for sku, left in json.loads(remaining or b"{}").items():
+            yield Reading(sku, "remaining", float(left))
 
     def close(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                self._connection.close()
-
-    def _connected(self) -> psycopg.Connection[dict[str, Any]]:
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._url,
-                autocommit=True,
-                connect_timeout=2,
-                application_name="flashbench",
-                options="-c search_path=target_app,public -c statement_timeout=80 -c jit=off",
-                row_factory=dict_row,
-            )
-        return self._connection
+        self._query.close()
