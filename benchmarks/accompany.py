@@ -16,7 +16,10 @@ from flashbench.evidence.documents import CounterDeclaration
 
 
 class Opened(BaseModel):
-    """The sale that a companion is to accompany, and the folder for its evidence."""
+    """The sale that a companion is to accompany, and the folder for its evidence.
+
+    ``lock_keys``: where its strategy keeps locks in Redis, templates with ``{sale_id}`` and ``{sku}``.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,6 +27,7 @@ class Opened(BaseModel):
     sale_id: str
     skus: tuple[str, ...]
     counter: CounterDeclaration | None
+    lock_keys: tuple[str, ...] = ()
 
 
 class Trial:

@@ -106,7 +106,13 @@ def _telemetry(stack: StackInfo, sale: OpenedSale, folder: str) -> Iterator[subp
     assert process.stdin is not None
     assert process.stdout is not None
     counter = sale.counter.model_dump() if sale.counter is not None else None
-    opened = {"folder": folder, "sale_id": sale.sale_id, "skus": ["sku-1"], "counter": counter}
+    opened = {
+        "folder": folder,
+        "sale_id": sale.sale_id,
+        "skus": ["sku-1"],
+        "counter": counter,
+        "lock_keys": sale.lock_keys,
+    }
     try:
         process.stdin.write(json.dumps({"opened": opened}).encode() + b"\n")
         process.stdin.flush()

@@ -23,7 +23,7 @@ from benchmarks.telemetry.source import Reading, Source
 TICK_NS = 100_000_000
 FILE = "telemetry.ndjson"
 NICE = 10  # who only watches, waits
-MOST_SKUS = 10  # whose stock is followed: the hottest
+MOST_SKUS = 10  # whose stock and locks are followed: the hottest
 
 
 def sources(opened: Opened, plan: Plan) -> list[Source]:
@@ -33,7 +33,7 @@ def sources(opened: Opened, plan: Plan) -> list[Source]:
     return [
         Processes(processes, apart=plan.apart, replaced=plan.replaced),
         Postgres(database_url, opened.sale_id),
-        Redis(redis_url, opened.sale_id, opened.skus[:MOST_SKUS], opened.counter),
+        Redis(redis_url, opened.sale_id, opened.skus[:MOST_SKUS], opened.counter, opened.lock_keys),
         App(plan.gauges),
     ]
 

@@ -1,8 +1,9 @@
-"""Redis: operations, memory, clients, and the counter of the sale where its strategy declares one."""
+"""Redis: operations, memory, clients, and of the sale the counter and the locks that its strategy declares."""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,17 +21,27 @@ _METRICS = {
 }
 _FIELD = re.compile(rb"^(" + b"|".join(_METRICS) + rb"):(\d+)", re.MULTILINE)
 _SECTIONS = (("INFO", "stats"), ("INFO", "memory"), ("INFO", "clients"))
+_NO_LEASE_S = -1.0
 
 
 class Redis:
-    """Totals since the server's start, the state of the moment, and the sale's counter, if there is one.
+    """Totals since the server's start, the state of the moment, and the sale's counter and locks, if there are any.
 
     ``up`` is 0 while it does not answer. Of each SKU, ``remaining`` and, where the counter knows them, ``held`` units.
+    A lock is a string that holds its owner: ``locks_held`` of them at this moment, and of each, by its key,
+    ``lock_held_s``, for how long the same owner has been seen, and ``lock_left_s`` of its lease, -1 if it has none.
     """
 
     name = "redis"
 
-    def __init__(self, url: str, sale_id: str, skus: Sequence[str], counter: CounterDeclaration | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        sale_id: str,
+        skus: Sequence[str],
+        counter: CounterDeclaration | None,
+        lock_keys: Sequence[str] = (),
+    ) -> None:
         # A bare connection: the client would make a dictionary of every one of the server's two hundred figures.
         self._pool = redis.ConnectionPool.from_url(
             url, socket_timeout=_LIMIT_S, socket_connect_timeout=_LIMIT_S, client_name="flashbench"
@@ -42,6 +53,10 @@ class Redis:
             fields = [field for field in (counter.remaining_field, counter.held_field) if field is not None]
             keys = [counter.key.format(sale_id=sale_id, sku=sku) for sku in skus]
             self._commands += [("HMGET", key, *fields) if fields else ("GET", key) for key in keys]
+        self._locks = [template.format(sale_id=sale_id, sku=sku) for template in lock_keys for sku in skus]
+        self._commands += [(command, lock) for command in ("GET", "PTTL") for lock in self._locks]
+        self._packed: Any = None
+        self._owners: dict[str, tuple[bytes, int]] = {}  # of a lock, and since when it is known to have it
 
     def read(self) -> Iterable[Reading]:
         try:
@@ -51,19 +66,35 @@ class Redis:
             yield Reading("", "up", 0.0)
             return
         yield Reading("", "up", 1.0)
-        for section in answers[: len(_SECTIONS)]:
+        sections, of_skus, of_locks = _split(answers, len(_SECTIONS), len(self._skus))
+        for section in sections:
             for name, value in _FIELD.findall(section if isinstance(section, bytes) else b""):
                 yield Reading("", _METRICS[name], float(value))
-        for sku, answer in zip(self._skus, answers[len(_SECTIONS) :], strict=True):
+        for sku, answer in zip(self._skus, of_skus, strict=True):
             values = answer if isinstance(answer, list) else [answer]
             for metric, value in zip(("remaining", "held"), values, strict=False):
                 if isinstance(value, bytes):
                     yield Reading(sku, metric, float(value))
+        if self._locks:
+            yield from self._held(of_locks, time.monotonic_ns())
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
+
+    def _held(self, answers: Sequence[Any], now_ns: int) -> Iterable[Reading]:
+        count = len(self._locks)
+        before, self._owners = self._owners, {}
+        for lock, owner, left_ms in zip(self._locks, answers[:count], answers[count:], strict=True):
+            if not isinstance(owner, bytes):
+                continue  # it is free, or no lock as they are known here
+            known = before.get(lock)
+            self._owners[lock] = known if known is not None and known[0] == owner else (owner, now_ns)
+            yield Reading(lock, "lock_held_s", (now_ns - self._owners[lock][1]) / 1e9)
+            if isinstance(left_ms, int):
+                yield Reading(lock, "lock_left_s", left_ms / 1e3 if left_ms >= 0 else _NO_LEASE_S)
+        yield Reading("", "locks_held", float(len(self._owners)))
 
     def _ask(self) -> list[Any]:
         """The answers in order, an error as itself; RedisError if Redis does not answer."""
@@ -71,7 +102,9 @@ class Redis:
             connection: Any = self._pool.make_connection()
             connection.connect()
             self._connection = connection
-        self._connection.send_packed_command(self._connection.pack_commands(self._commands))
+        if self._packed is None:
+            self._packed = self._connection.pack_commands(self._commands)
+        self._connection.send_packed_command(self._packed)
         return [self._answer() for _ in self._commands]
 
     def _answer(self) -> Any:
@@ -79,3 +112,12 @@ class Redis:
             return self._connection.read_response()
         except redis.ResponseError as error:  # such as that it is still loading
             return error
+
+
+def _split(answers: list[Any], *counts: int) -> list[list[Any]]:
+    """The first so many, the next so many, and the rest."""
+    parts, begin = [], 0
+    for count in counts:
+        parts.append(answers[begin : begin + count])
+        begin += count
+    return [*parts, answers[begin:]]

@@ -292,6 +292,7 @@ class _Life:
             "sale_id": self._sale.sale_id,
             "skus": self._skus,
             "counter": self._sale.counter.model_dump() if self._sale.counter is not None else None,
+            "lock_keys": self._sale.lock_keys,
         }
 
     def _in_flight(self) -> Sequence[str]:
