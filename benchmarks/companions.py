@@ -24,14 +24,14 @@ def companions(run: PlannedRun, stack: StackInfo, *, watched: bool) -> dict[str,
 
 def telemetry_plan(stack: StackInfo) -> Plan:
     """What there is to be watched of a stack."""
-    replaced = {"postgres": stack.postgres, "redis": stack.redis}
+    own = {"postgres": stack.postgres, "redis": stack.redis}
     return Plan(
         processes={"app worker": stack.app_pid} if stack.app_pid is not None else {},
         apart=frozenset({"app worker"}),
         replaced={
-            name: (stack.supervisor_pid, service.location.rpartition("/")[2][:15])
-            for name, service in replaced.items()
-            if service.pid is not None
+            name: (stack.supervisor_pid, server.location.rpartition("/")[2][:15])
+            for name, server in own.items()
+            if server.pid is not None
         },
         gauges=stack.gauges,
     )

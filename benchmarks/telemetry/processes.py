@@ -26,8 +26,8 @@ class Processes:
     """CPU seconds used since its start, and memory of its own (resident less shared), of each group of processes.
 
     A group is a process of ``roots`` and all below it that is no root itself; of a root in ``apart``, each child is a
-    group of its own. A group of ``replaced`` is the child of a process (its pid) whose name begins so, and all below
-    it; it may change.
+    group of its own, and one that takes the place of another gets the next number. A group of ``replaced`` is the
+    child of a process (its pid) whose name begins so, and all below it; it may change.
     """
 
     name = "process"
@@ -41,6 +41,7 @@ class Processes:
         self._watched: dict[int, _Watched] = {}
         self._used: dict[str, dict[int, tuple[float, int]]] = {}
         self._turn = 0
+        self._numbers: dict[str, dict[int, int]] = {}  # of the children of a root in ``apart``
 
     def read(self) -> Iterable[Reading]:
         now_ns = time.monotonic_ns()
@@ -69,13 +70,15 @@ class Processes:
     def _find(self) -> Iterable[tuple[str, list[int]]]:
         for name, root in self._roots.items():
             if name in self._apart:
-                working = [pid for pid in _children(root) if not _is_helper(pid)]
-                yield from ((f"{name} {number}", [pid]) for number, pid in enumerate(sorted(working), start=1))
+                numbers = self._numbers.setdefault(name, {})
+                for pid in sorted(_children(root)):
+                    if pid in numbers or not _is_helper(pid):
+                        yield f"{name} {numbers.setdefault(pid, len(numbers) + 1)}", [pid]
             else:
                 yield name, [root, *self._below(root)]
         for name, (parent, begins) in self._replaced.items():
-            present = [pid for pid in _children(parent) if _name(pid).startswith(begins)]
-            yield name, [each for pid in present for each in (pid, *self._below(pid))]
+            found = [pid for pid in _children(parent) if _name(pid).startswith(begins)]
+            yield name, [each for pid in found for each in (pid, *self._below(pid))]
 
     def _below(self, pid: int) -> list[int]:
         found = []
