@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ class BundleBuilder:
         limit: int = 0,
         users: int | None = None,
         unknowns: int = 0,
+        failing: Container[int] = (),
         twins: int = 0,
         counter: bool = False,
         drain_attempts: int = 34,
@@ -97,7 +98,7 @@ class BundleBuilder:
         """A sale in which everything is right: ``attempts`` overlapping purchases, then a contended drain.
 
         The first ``unknowns`` attempts get no answer, every other of them having bought; the next ``twins`` attempts
-        are sent twice. ``fields`` are fields of trial.json.
+        are sent twice. The attempts ``failing`` are refused without effect. ``fields`` are fields of trial.json.
         """
         items = tuple(SaleItem(sku=f"sku-{number}", stock=stock) for number in range(1, skus + 1))
         fields = {
@@ -117,7 +118,8 @@ class BundleBuilder:
                 quantity=quantity,
                 invoked_ns=OPENED_NS + attempt * MS,
                 answered=attempt >= unknowns,
-                commits=attempt >= unknowns or attempt % 2 == 0,
+                commits=attempt not in failing and (attempt >= unknowns or attempt % 2 == 0),
+                fails=attempt in failing,
                 twin=unknowns <= attempt < unknowns + twins,
             )
         drain_ns = OPENED_NS + (attempts + 100) * MS
@@ -276,6 +278,7 @@ class _Shop:
         invoked_ns: int,
         answered: bool = True,
         commits: bool = True,
+        fails: bool = False,
         twin: bool = False,
     ) -> None:
         key = hashlib.blake2b(f"{worker}|{attempt}".encode(), digest_size=16).digest()
@@ -296,6 +299,8 @@ class _Shop:
         )
         if commits:
             record = self._decide(record)
+        elif fails:
+            record = replace(record, outcome=Outcome.FAILED, status=503)
         if not answered:
             lost: dict[str, Any] = {
                 "order_id": None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,18 +19,28 @@ FINGERPRINT: dict[str, dict[str, Any]] = {
 
 
 def long_sale(
-    folder: Path, *, attempts: int = 100, apart_ms: int = 100, stock: int = 120, took_ns: int = 3 * MS
+    folder: Path,
+    *,
+    attempts: int = 100,
+    apart_ms: int = 100,
+    stock: int = 120,
+    took_ns: int = 3 * MS,
+    unknowns: int = 0,
+    failing: Collection[int] = (),
 ) -> BundleBuilder:
     """Two arrivals at once every other ``apart_ms``, each answered after ``took_ns``; ten seconds by default.
 
     What the load leaves is bought in the drain.
     """
-    left = max(0, stock - attempts)
-    builder = BundleBuilder.honest(folder, stock=stock, attempts=attempts, drain_attempts=left + 34)
+    left = max(0, stock - attempts) + len(failing) + unknowns
+    builder = BundleBuilder.honest(
+        folder, stock=stock, attempts=attempts, drain_attempts=left + 34, unknowns=unknowns, failing=failing
+    )
     for number, placed in enumerate(builder.load):
         at_ns = OPENED_NS + (number // 2) * 2 * apart_ms * MS
         placed.record.intended_ns = placed.record.invoked_ns = at_ns
-        placed.record.returned_ns = at_ns + took_ns
+        if placed.record.returned_ns is not None:
+            placed.record.returned_ns = at_ns + took_ns
     later_ns = attempts * apart_ms * MS
     for placed in builder.drain:
         record = placed.record
@@ -40,11 +50,30 @@ def long_sale(
     return builder
 
 
-def with_fault(builder: BundleBuilder, from_s: float, to_s: float, fault: str = "redis_kill") -> BundleBuilder:
-    builder.trial_fields["fault"] = fault
-    builder.trial_fields["planned_faults"] = (PlannedFault(fault=fault, at_s=from_s, for_s=to_s - from_s),)
-    for step, at_s in (("injected", from_s), ("bit", from_s), ("healed", to_s)):
-        builder.faults.append(FaultEvent(fault=fault, step=cast(Any, step), at_ns=OPENED_NS + round(at_s * S)))
+def with_fault(
+    builder: BundleBuilder,
+    from_s: float,
+    to_s: float,
+    fault: str = "redis_kill",
+    *,
+    bites: bool = True,
+    options: Mapping[str, str] | None = None,
+) -> BundleBuilder:
+    """One more fault, planned and met; one that does not bite is all the same injected and healed."""
+    planned: tuple[PlannedFault, ...] = builder.trial_fields.get("planned_faults", ())
+    place = len(planned)
+    planned += (PlannedFault(fault=fault, at_s=from_s, for_s=to_s - from_s, options=dict(options or {})),)
+    builder.trial_fields |= {"planned_faults": planned, "fault": "+".join(each.fault for each in planned)}
+    steps = [
+        ("injected", from_s, ""),
+        ("bit", from_s + 0.02, "a connection is refused"),
+        ("healed", to_s, "it answers"),
+    ]
+    for step, at_s, detail in steps:
+        if bites or step != "bit":
+            at_ns = OPENED_NS + round(at_s * S)
+            event = FaultEvent(fault=fault, place=place, step=cast(Any, step), at_ns=at_ns, detail=detail)
+            builder.faults.append(event)
     return builder
 
 
