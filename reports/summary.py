@@ -10,12 +10,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from flashbench.evidence.bundle import Bundle, UnreadableTrialError, looks_like_a_trial
-from flashbench.evidence.documents import SUITE, SuiteDocument, SuiteVerdict, TrialDocument, VerdictDocument
+from flashbench.evidence.documents import (
+    SUITE,
+    PlannedTrial,
+    SuiteDocument,
+    SuiteVerdict,
+    TrialDocument,
+    VerdictDocument,
+)
 from flashbench.vocabulary import Validity, Verdict
 from reports.judging.suite import judge_suite
 from reports.judging.trial import judge
 from reports.latency.figures import StrategyFigures, TrialFigures, figures, pooled
 from reports.latency.statistics import Estimate
+from reports.outages.answers import Answers
+from reports.outages.course import Course
 from reports.outages.outage import OutageFigures, outage
 from reports.outages.recovery import Normal
 from reports.places import places
@@ -57,6 +66,7 @@ class Summary:
     trials: tuple[ReportedTrial, ...]
     strategies: tuple[StrategyFigures, ...]  # without faults
     outages: tuple[Outage, ...]
+    planned: tuple[PlannedTrial, ...]  # empty without a suite's plan
     fallback_per_s: float | None  # sales per second of the plain row lock at its fastest in this suite
     cards: dict[str, dict[str, str]]
     fingerprint: dict[str, dict[str, Any]]
@@ -68,10 +78,17 @@ class Summary:
         return sum(control.caught > 0 for control in self.verdict.controls)
 
     @property
+    def own(self) -> tuple[TrialFigures, ...]:
+        """Figures of the trials that are not a control's."""
+        return tuple(_own(self.trials))
+
+    @property
     def strategy_names(self) -> tuple[str, ...]:
-        """Every strategy that has figures, controls apart."""
+        """Every strategy that has figures, or was to have some, controls apart."""
         compared, met = [row.strategy for row in self.strategies], [row.strategy for row in self.outages]
-        return tuple(dict.fromkeys([*compared, *met]))
+        planned = [each.strategy for each in self.planned if not each.control]
+        tried = [each.verdict.strategy for each in self.trials if not each.verdict.control]
+        return tuple(dict.fromkeys([*compared, *met, *planned, *tried]))
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -129,6 +146,7 @@ def summarize(folder: Path, progress: Callable[[str], None] = lambda _: None) ->
         trials=tuple(trials),
         strategies=_compared(trials),
         outages=_outages(trials),
+        planned=_planned(folder),
         fallback_per_s=_fallback_per_s(trials),
         cards=_cards(folder),
         fingerprint=_fingerprint(folder, trials),
@@ -155,28 +173,39 @@ def _compared(trials: list[ReportedTrial]) -> tuple[StrategyFigures, ...]:
     """A row a strategy and case. Controls are not compared: a strategy that is wrong may be as fast as it likes."""
     rows: dict[tuple[str, str], list[TrialFigures]] = {}
     for each in _own(trials):
-        if not each.spans:
+        if each.quiet:
             rows.setdefault((each.case, each.strategy), []).append(each)
     return tuple(pooled(rows[name]) for name in _in_order(rows))
 
 
 def _outages(trials: list[ReportedTrial]) -> tuple[Outage, ...]:
-    """A row a strategy and case with faults, each measured by the fault-free trials of its strategy and load."""
-    quiet: dict[tuple[str, str], list[TrialFigures]] = {}
-    rows: dict[tuple[str, str], list[TrialFigures]] = {}
-    for each in _own(trials):
+    """A row a strategy and case with faults, each measured by the fault-free trials of its strategy, load and wiring.
+
+    A trial in which no fault came to be injected has a verdict, and no figures.
+    """
+    quiet: dict[object, list[Course]] = {}
+    rows: dict[tuple[str, str], list[tuple[TrialFigures, VerdictDocument]]] = {}
+    for reported in trials:
+        each = reported.figures
+        if each is None or reported.verdict.control:
+            continue
         if each.spans:
-            rows.setdefault((each.case, each.strategy), []).append(each)
-        elif not each.unplanned:
-            quiet.setdefault((each.load, each.strategy), []).append(each)
+            rows.setdefault((each.case, each.strategy), []).append((each, reported.verdict))
+        elif each.quiet and not each.unplanned:
+            quiet.setdefault(each.like, []).append(each.course)
     found = []
     for case, strategy in _in_order(rows):
         group = rows[case, strategy]
-        normal = Normal.of([each.course for each in quiet.get((group[0].load, strategy), ())])
-        measured = tuple(replace(each, outage=outage(each.spans, each.course, each.vitals, normal)) for each in group)
-        faults = tuple(span.fault for span in group[0].spans)
+        normal = Normal.of(quiet.get(group[0][0].like, ()))
+        measured = tuple(_measured(each, verdict, normal) for each, verdict in group)
+        faults = tuple(span.fault for span in measured[0].spans)
         found.append(Outage(strategy, case, faults, measured, normal))
     return tuple(found)
+
+
+def _measured(each: TrialFigures, verdict: VerdictDocument, normal: Normal | None) -> TrialFigures:
+    answers = Answers.of(verdict.findings)
+    return replace(each, outage=outage(each.spans, each.course, each.vitals, normal, each.unknowns, answers))
 
 
 def _in_order(rows: Mapping[tuple[str, str], object]) -> list[tuple[str, str]]:
@@ -194,9 +223,14 @@ def _fallback_per_s(trials: list[ReportedTrial]) -> float | None:
     """What the path without Redis can sell: the most that ``row_lock`` sold in any case without a fault."""
     rates: dict[str, list[float]] = {}
     for each in _own(trials):
-        if each.strategy == FALLBACK and not each.spans and each.sales_per_s is not None:
+        if each.strategy == FALLBACK and each.quiet and each.sales_per_s is not None:
             rates.setdefault(each.case, []).append(each.sales_per_s)
     return max((sum(case) / len(case) for case in rates.values()), default=None)
+
+
+def _planned(folder: Path) -> tuple[PlannedTrial, ...]:
+    document = _suite_document(folder)
+    return document.trials if document is not None else ()
 
 
 def _cards(folder: Path) -> dict[str, dict[str, str]]:

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from flashbench.evidence.bundle import Bundle
+from flashbench.evidence.documents import PlannedFault
 from flashbench.evidence.records import OUTCOMES
 from flashbench.vocabulary import Outcome
 from reports.checks.history import NEVER, Bools, History
 from reports.latency.cache import CacheFigures, cache_figures
 from reports.latency.percentiles import SHOWN, Values, curve, percentile
 from reports.latency.statistics import Estimate
+from reports.outages.answers import Unknowns, unknowns
 from reports.outages.course import Course, course
-from reports.outages.outage import OutageFigures, Span, spans, unplanned
+from reports.outages.outage import OutageFigures
+from reports.outages.spans import Span, spans, unplanned
 from reports.outages.vitals import Vitals, vitals
+from reports.wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +48,17 @@ class TrialFigures:
     Postgres statements during the load by everything on the server, over the purchases. ``first_come``: of the
     purchases that were sold, the share which a queue in the order of sending would have sold to; None if the load did
     not sell out. ``before_ms``, ``after_ms``: latency of the purchases sent before and after the stock was gone.
-    ``course`` and ``vitals`` tell how the trial went over time, ``spans`` which faults it met, and ``outage`` what
-    came of them.
+    ``course`` and ``vitals`` tell how the trial went over time, ``planned`` and ``spans`` which faults it was to meet
+    and which it met, and ``outage`` what came of them.
     """
 
     trial: str
     strategy: str
     scenario: str
     case: str
-    load: str  # what was asked for, faults apart: trials of one load may be measured by each other
+    load: str  # what was asked for, faults and wiring apart
+    wiring: Wiring
+    planned: tuple[PlannedFault, ...]
     seed: int
     purchases: int
     tries: int
@@ -72,7 +78,18 @@ class TrialFigures:
     course: Course
     vitals: Vitals | None
     spans: tuple[Span, ...]
+    unknowns: Unknowns
     outage: OutageFigures | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """No fault came, and none was to come."""
+        return not self.planned and not self.spans
+
+    @property
+    def like(self) -> tuple[str, str, float, tuple[tuple[str, str], ...]]:
+        """Trials that are alike in this may be measured by each other, but for their faults."""
+        return self.strategy, self.load, self.wiring.store_rtt_ms, self.wiring.app
 
     @property
     def unplanned(self) -> tuple[tuple[float, float], ...]:
@@ -110,7 +127,9 @@ def figures(bundle: Bundle) -> TrialFigures:
         strategy=bundle.trial.strategy,
         scenario=bundle.trial.scenario,
         case=bundle.trial.case_name,
-        load=json.dumps([bundle.trial.scenario, bundle.trial.parameters, bundle.trial.wiring], sort_keys=True),
+        load=json.dumps([bundle.trial.scenario, bundle.trial.parameters], sort_keys=True),
+        wiring=Wiring.of(bundle.trial.wiring),
+        planned=bundle.trial.planned_faults,
         seed=bundle.trial.seed,
         purchases=count,
         tries=int((~tries.in_drain).sum()),
@@ -130,6 +149,7 @@ def figures(bundle: Bundle) -> TrialFigures:
         course=seen,
         vitals=vitals(bundle, began_ns),
         spans=spans(bundle, began_ns, seen.ended_s),
+        unknowns=unknowns(history),
     )
 
 

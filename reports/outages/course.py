@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from flashbench.evidence.bundle import Bundle
+from flashbench.target.protocol import Answer
+from flashbench.trial.retries import pause_before_retry
 from flashbench.vocabulary import Outcome
-from reports.checks.history import FAILED, LIMITED, NEVER, SOLD, SOLD_OUT, UNKNOWN, History
+from reports.checks.history import FAILED, LIMITED, NEVER, SOLD, SOLD_OUT, UNKNOWN, History, Positions
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -25,7 +28,9 @@ class Course:
 
     Rates are per second. ``p95_ms`` is of purchases from intended start to answer, by the moment of the answer; nan
     where a bin has none. ``errors_s``: by outcome (failed, unknown), the moments when such tries ended. ``lasts_s``
-    is how long stock lasted: until the whole of it was acknowledged, else to the end of the load.
+    is how long stock lasted: until the whole of it was acknowledged, else to the end of the load. ``took_s`` is of
+    requests, not of purchases: one that got no answer counts until it was given up and sent again, and is nan if it
+    was not.
     """
 
     ended_s: float
@@ -43,6 +48,8 @@ class Course:
     answered_s: Floats  # each decided purchase's answer, ascending
     invoked_s: Floats  # of the same, when it was sent
     latency_ms: Floats  # of the same, from intended start to answer
+    sent_s: Floats  # when each request was sent
+    took_s: Floats  # of the same, until its answer
 
     @property
     def offered_per_s(self) -> float | None:
@@ -56,7 +63,25 @@ class Course:
 
     def availability(self, from_s: float, to_s: float) -> float | None:
         """Share of the purchases that arrived in this time, and while stock lasted, which were decided."""
-        chosen = (self.arrived_s >= from_s) & (self.arrived_s < min(to_s, self.lasts_s))
+        return self._share(self._arrived(from_s, to_s))
+
+    @property
+    def worst_second(self) -> float | None:
+        """The least availability of any whole second while stock lasted."""
+        shares = [self.availability(at_s, at_s + 1.0) for at_s in np.arange(0.0, self.lasts_s - 1.0 + 1e-9)]
+        return min((share for share in shares if share is not None), default=None)
+
+    def availability_outside(self, spans_s: Sequence[tuple[float, float]]) -> float | None:
+        """The same over the whole load, but for the purchases that arrived within these spans."""
+        chosen = self._arrived(0.0, self.ended_s)
+        for from_s, to_s in spans_s:
+            chosen &= ~self._arrived(from_s, to_s)
+        return self._share(chosen)
+
+    def _arrived(self, from_s: float, to_s: float) -> Bools:
+        return (self.arrived_s >= from_s) & (self.arrived_s < min(to_s, self.lasts_s))
+
+    def _share(self, chosen: Bools) -> float | None:
         return float(self.decided[chosen].mean()) if chosen.any() else None
 
 
@@ -76,6 +101,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         BIN_S
     )  # whole bins only: half a bin looks like a slump
     starts = np.arange(0.0, max(ended_s - WINDOW_S, 0.0) + STEP_S / 2, STEP_S)
+    sent = np.flatnonzero(~tries.in_drain)
     return Course(
         ended_s=ended_s,
         lasts_s=ended_s if sell_out_ns is None else min(ended_s, (sell_out_ns - began_ns) / 1e9),
@@ -95,6 +121,8 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         answered_s=answered_s,
         invoked_s=_since(purchases.invoked_ns[decided][order], began_ns),
         latency_ms=latency_ms,
+        sent_s=_since(tries.invoked_ns[sent], began_ns),
+        took_s=_took_s(history, sent),
     )
 
 
@@ -104,6 +132,27 @@ def _ends_s(history: History, code: int, began_ns: int) -> Floats:
     chosen = ~tries.in_drain & (tries.outcome == code)
     returned_ns, invoked_ns = tries.returned_ns[chosen], tries.invoked_ns[chosen]
     return _since(np.where(returned_ns == NEVER, invoked_ns, returned_ns), began_ns)
+
+
+def _took_s(history: History, sent: Positions) -> Floats:
+    """From sending to the answer; without one, until it was given up, which is a pause before it was sent again."""
+    tries = history.tries
+    took_s = np.asarray((tries.returned_ns[sent] - tries.invoked_ns[sent]) / 1e9, np.float64)
+    silent = tries.returned_ns[sent] == NEVER
+    took_s[silent] = np.nan
+    if not silent.any():
+        return took_s
+    order = np.lexsort((tries.invoked_ns, tries.key))  # by purchase, in the order of sending
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    for position in np.flatnonzero(silent):
+        this = sent[position]
+        later = order[place[this] + 1 :]
+        again = next((each for each in later[:2] if tries.intended_ns[each] > tries.invoked_ns[this]), None)
+        if again is not None and tries.key[again] == tries.key[this]:
+            pause_s = pause_before_retry(Answer(Outcome.UNKNOWN), int(tries.number[again]), at_most=NEVER) or 0.0
+            took_s[position] = max(0.0, (tries.intended_ns[again] - tries.invoked_ns[this]) / 1e9 - pause_s)
+    return took_s
 
 
 def _p95(answered_s: Floats, latency_ms: Floats, starts: Floats, width_s: float) -> Floats:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from flashbench.evidence.bundle import Bundle
 from flashbench.vocabulary import Outcome
+from reports.outages.answers import Answers, Unknowns
 from reports.outages.course import WINDOW_S, Course
-from reports.outages.recovery import Normal, recovery_s
-from reports.outages.vitals import OPEN, Vitals
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A fault from its injection to its heal, in seconds since the release of the load."""
-
-    fault: str
-    from_s: float
-    to_s: float
+from reports.outages.faults import CRASHES
+from reports.outages.recovery import Normal, Recovery, recoveries
+from reports.outages.spans import Span
+from reports.outages.targets import DETECTION_S, LOCK_LEASE_S, RECOVERY_S
+from reports.outages.vitals import OPEN, Line, Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,100 +22,115 @@ class OutageFigures:
     """What one trial's faults did, from the first injection to the last heal. None where it can't be said.
 
     ``availability``: share of purchases, of those that arrived while stock lasted, which were decided; over the whole
-    load, and in the worst whole second. ``detected_s``: from injection until every worker's breaker was open.
-    ``first_answer_s``: from injection to the first decision on a purchase sent after it. ``floor_per_s``: the least
-    goodput of any second that began during the outage. ``slowest_ms``: of the purchases that arrived during it.
-    ``errors``: tries that ended so from the injection on. ``recovered_s``: from the heal, by the rule of ``recovery``;
-    ``why_not`` says why there is none. ``counter_back_s``: from the heal until the strategy's counter was seen in
-    Redis again. ``peak_statements_per_s``: of Postgres, over a second.
+    load, outside the half second after every injection, and in the worst whole second. ``detected_s``: from the first
+    injection until every worker's breaker was open. ``first_answer_s``: from then to the first decision on a purchase
+    sent after it. ``floor_per_s``: the least goodput of any second that began during the outage. ``slowest_ms``: of
+    the purchases that arrived during it. ``slowest_request_s``: of all requests from the first injection on.
+    ``errors``: tries that ended so from then on. ``recovered_s``: from a heal, by the rule of ``recovery``, in the
+    worst of ``recoveries`` that could be judged; ``why_not`` says why there is none, ``unrecovered_s`` for how long a
+    recovery would have been seen. ``counter_back_s``: from the last heal until the strategy's counter was seen in
+    Redis again. Peaks of Postgres are over a second. ``longest_lock_s``: one owner's, as far as it was seen;
+    ``stale_locks`` were held for longer than their lease, at any time after the first injection. ``in_time``: stock
+    lasted until the faults came.
     """
 
     spans: tuple[Span, ...]
+    in_time: bool
     offered_per_s: float | None
     availability: float | None
+    availability_outside: float | None
     worst_second: float | None
     detected_s: float | None
     first_answer_s: float | None
     floor_per_s: float | None
     slowest_ms: float | None
+    slowest_request_s: float | None
     errors: dict[Outcome, int]
+    recoveries: tuple[Recovery, ...]
     recovered_s: float | None
     why_not: str
+    unrecovered_s: float | None
     counter_back_s: float | None
     peak_statements_per_s: float | None
+    peak_database_reads_per_s: float | None
+    oldest_transaction_s: float | None
+    longest_lock_s: float | None
+    stale_locks: int | None
+    crashes: int
+    unknowns: Unknowns
+    answers: Answers
 
 
-def spans(bundle: Bundle, began_ns: int, ended_s: float) -> tuple[Span, ...]:
-    """The faults that were injected, in order; one that was never healed lasts to the end of the load."""
-    found: dict[int, Span] = {}
-    for event in bundle.faults:
-        at_s = (event.at_ns - began_ns) / 1e9
-        if event.step == "injected":
-            found[event.place] = Span(event.fault, at_s, max(at_s, ended_s))
-        elif event.step == "healed" and event.place in found:
-            found[event.place] = Span(event.fault, found[event.place].from_s, at_s)
-    return tuple(sorted(found.values(), key=lambda span: span.from_s))
-
-
-def unplanned(met: tuple[Span, ...], vitals: Vitals | None) -> tuple[tuple[float, float], ...]:
-    """Spans in which Redis did not answer though no planned fault was on, in seconds since the release."""
-    away = vitals.redis_away if vitals is not None else ()
-    return tuple(span for span in away if span[1] > 0 and not any(_overlap(span, fault) for fault in met))
-
-
-def _overlap(span: tuple[float, float], fault: Span) -> bool:
-    slack_s = 0.5  # telemetry looks ten times a second, and waits for an answer
-    return span[0] < fault.to_s + slack_s and span[1] > fault.from_s - slack_s
-
-
-def outage(met: tuple[Span, ...], course: Course, vitals: Vitals | None, normal: Normal | None) -> OutageFigures:
+def outage(
+    met: tuple[Span, ...],
+    course: Course,
+    vitals: Vitals | None,
+    normal: Normal | None,
+    unknowns: Unknowns,
+    answers: Answers,
+) -> OutageFigures:
     """The figures; ``met`` is not empty, ``normal`` is what fault-free trials of the strategy are like."""
     from_s, to_s = met[0].from_s, max(span.to_s for span in met)
     later = course.answered_s[course.invoked_s >= from_s]
     during = (course.windows_s >= from_s) & (course.windows_s < to_s) & (course.windows_s + WINDOW_S <= course.lasts_s)
-    recovered_s, why_not = _recovered(normal, course, to_s)
-    statements = vitals.statements_per_s if vitals is not None else None
+    seen = recoveries(normal, course, met) if normal is not None else ()
+    recovered_s, why_not, unrecovered_s = _recovered(seen)
+    locks = vitals.locks if vitals is not None else None
     return OutageFigures(
         spans=met,
+        in_time=course.lasts_s > from_s,
         offered_per_s=course.offered_per_s,
         availability=course.availability(0.0, course.ended_s),
-        worst_second=_worst_second(course),
+        availability_outside=course.availability_outside([(each.from_s, each.from_s + DETECTION_S) for each in met]),
+        worst_second=course.worst_second,
         detected_s=_detected_s(vitals, from_s, to_s),
         first_answer_s=float(later.min() - from_s) if len(later) else None,
         floor_per_s=float(course.window_goodput[during].min()) if during.any() else None,
         slowest_ms=_slowest_ms(course, from_s, to_s),
+        slowest_request_s=_slowest_request_s(course, from_s),
         errors={outcome: int((moments >= from_s).sum()) for outcome, moments in course.errors_s.items()},
+        recoveries=seen,
         recovered_s=recovered_s,
         why_not=why_not,
+        unrecovered_s=unrecovered_s,
         counter_back_s=_counter_back_s(vitals, to_s),
-        peak_statements_per_s=float(statements.values.max()) if statements is not None else None,
+        peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None),
+        peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None),
+        oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None),
+        longest_lock_s=max((each.held_s for each in locks.holdings), default=0.0) if locks is not None else None,
+        stale_locks=len(locks.past(LOCK_LEASE_S, from_s)) if locks is not None else None,
+        crashes=sum(each.fault in CRASHES for each in met),
+        unknowns=unknowns,
+        answers=answers,
     )
 
 
-def _recovered(normal: Normal | None, course: Course, healed_s: float) -> tuple[float | None, str]:
-    if normal is None:
-        return None, "no fault-free trial of the same strategy and load is there to compare with"
-    found = recovery_s(normal, course, healed_s)
-    return found, "" if found is not None else "not within the load"
+def _recovered(seen: Sequence[Recovery]) -> tuple[float | None, str, float | None]:
+    """The worst recovery; else why there is none, and for how long one was watched for in vain.
 
-
-def _worst_second(course: Course) -> float | None:
-    shares = [course.availability(start, start + 1.0) for start in np.arange(0.0, course.lasts_s - 1.0 + 1e-9)]
-    known = [share for share in shares if share is not None]
-    return min(known) if known else None
+    A heal after which the next fault came too soon to tell is left out, unless it is the last.
+    """
+    if not seen:
+        return None, "no fault-free trial of the same strategy and load is there to compare with", None
+    for each in seen:
+        if each.took_s is None and each.watched_s >= RECOVERY_S and not each.last:
+            return None, "not before the next fault came", each.watched_s
+    if seen[-1].took_s is None:
+        return None, "not within the load", seen[-1].watched_s
+    return max(each.took_s for each in seen if each.took_s is not None), "", None
 
 
 def _detected_s(vitals: Vitals | None, from_s: float, to_s: float) -> float | None:
     """When the last worker's breaker was first seen open; None if one stayed closed, or nobody looked."""
-    if vitals is None or not vitals.breakers:
-        return None
     opened = []
-    for line in vitals.breakers:
-        seen = line.at_s[(line.at_s >= from_s) & (line.at_s <= to_s) & (line.values == OPEN)]
-        if not len(seen):
+    for line in vitals.breakers if vitals is not None else ():
+        during = (line.at_s >= from_s) & (line.at_s <= to_s)
+        seen = line.at_s[during & (line.values == OPEN)]
+        if len(seen):
+            opened.append(float(seen[0]))
+        elif during.any():  # else it was gone, or not there yet
             return None
-        opened.append(float(seen[0]))
-    return max(opened) - from_s
+    return max(opened) - from_s if opened else None
 
 
 def _counter_back_s(vitals: Vitals | None, healed_s: float) -> float | None:
@@ -134,3 +144,13 @@ def _slowest_ms(course: Course, from_s: float, to_s: float) -> float | None:
     arrived_s = course.answered_s - course.latency_ms / 1e3
     values = course.latency_ms[(arrived_s >= from_s) & (arrived_s <= to_s)]
     return float(values.max()) if len(values) else None
+
+
+def _slowest_request_s(course: Course, from_s: float) -> float | None:
+    """Of the requests that were under way at the first injection, or sent later."""
+    took_s = course.took_s[(course.sent_s + course.took_s >= from_s) & ~np.isnan(course.took_s)]
+    return float(took_s.max()) if len(took_s) else None
+
+
+def _most(line: Line | None) -> float | None:
+    return float(line.values.max()) if line is not None else None

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from reports.outages.course import STEP_S, WINDOW_S, Bools, Course, Floats
+from reports.outages.spans import Span
 
 WINDOWS_IN_A_ROW = 3
 LEAST_GOODPUT_SHARE = 0.8
 MOST_P95_RATIO = 1.5
 _SETTLED_S = 1.0  # the first second of a load is a warm-up
 _STRIDE = round(WINDOW_S / STEP_S)
+SHOWN_AFTER_S = WINDOWS_IN_A_ROW * WINDOW_S  # how long it takes to see that a moment was one of recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,47 @@ class Normal:
         return cls(*_limits(usable), trials=len(usable))
 
 
-def recovery_s(normal: Normal, course: Course, healed_s: float) -> float | None:
+def recovery_s(normal: Normal, course: Course, healed_s: float, until_s: float = np.inf) -> float | None:
     """Seconds from the heal to the first of three windows in a row that are normal; None if there are none.
 
-    Windows start every tenth of a second from the heal, and must lie within the time that stock lasted.
+    Windows start every tenth of a second from the heal, and must lie within the time that stock lasted, and before
+    ``until_s``.
     """
     good = _good((normal.least_goodput, normal.most_p95_ms), course)
     for start in range(max(0, int(np.ceil((healed_s - 1e-9) / STEP_S))), len(good)):
+        if course.windows_s[start] + SHOWN_AFTER_S > until_s + 1e-9:
+            return None
         if good[start]:
             return max(0.0, float(course.windows_s[start]) - healed_s)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What came after a heal that left no fault on. ``took_s`` is None if no recovery was seen.
+
+    ``watched_s``: a recovery that took longer could not have been seen, since then the next fault came, or the stock
+    or the load was at its end.
+    """
+
+    healed_s: float
+    took_s: float | None
+    watched_s: float
+    last: bool
+
+
+def recoveries(normal: Normal, course: Course, met: Sequence[Span]) -> tuple[Recovery, ...]:
+    """One for every heal after which no fault was on, in order; the last is that of the last heal."""
+    found = []
+    last_s = max(span.to_s for span in met)
+    for healed_s in sorted({span.to_s for span in met}):
+        if any(span.from_s <= healed_s < span.to_s for span in met):
+            continue
+        until_s = min((span.from_s for span in met if span.from_s > healed_s), default=np.inf)
+        watched_s = min(until_s, course.lasts_s) - SHOWN_AFTER_S - healed_s
+        took_s = recovery_s(normal, course, healed_s, until_s)
+        found.append(Recovery(healed_s, took_s, max(0.0, float(watched_s)), last=healed_s == last_s))
+    return tuple(found)
 
 
 def _limits(courses: Sequence[Course]) -> tuple[float, float]:

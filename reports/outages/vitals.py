@@ -9,6 +9,7 @@ import pandas as pd
 
 from flashbench.evidence.bundle import Bundle
 from reports.outages.course import Floats
+from reports.outages.locks import Locks
 
 OPEN = 2.0  # the breaker's state in the app's metrics
 
@@ -26,8 +27,9 @@ class Vitals:
     """What telemetry saw of one trial. A list is empty, and a line None, where there was nothing to be read.
 
     ``breakers``: per worker. ``postgres_stock``, ``redis_stock`` (remaining and held): summed over the SKUs followed.
-    ``redis_away``: spans in which Redis did not answer. ``cpu_share``: of one core, by group of processes.
-    ``memory_bytes``: at most, by group.
+    ``redis_away``: spans in which Redis did not answer. ``database_reads_per_s``: of products, by all workers.
+    ``oldest_transaction_s``: the age of the oldest that the app had open. ``cpu_share``: of one core, by group of
+    processes. ``memory_bytes``: at most, by group.
     """
 
     breakers: tuple[Line, ...]
@@ -35,6 +37,9 @@ class Vitals:
     redis_stock: Line | None
     redis_away: tuple[tuple[float, float], ...]
     statements_per_s: Line | None
+    database_reads_per_s: Line | None
+    oldest_transaction_s: Line | None
+    locks: Locks | None
     lock_waits: Line | None
     cpu_share: dict[str, float]
     memory_bytes: dict[str, float]
@@ -58,6 +63,9 @@ def vitals(bundle: Bundle, began_ns: int) -> Vitals | None:
         redis_stock=_summed(_of(frame, "redis", "remaining", "held")),
         redis_away=_away(_line(frame, "redis", "up")),
         statements_per_s=_rate(statements),
+        database_reads_per_s=_rate(_over_workers(_of(frame, "app", "database_reads"))),
+        oldest_transaction_s=_line(frame, "postgres", "oldest_transaction_s"),
+        locks=Locks.of(*(_of(frame, "redis", metric) for metric in ("locks_held", "lock_held_s", "lock_left_s"))),
         lock_waits=_line(frame, "postgres", "waiting_for_a_lock"),
         cpu_share=_shares(_of(frame, "process", "cpu_s")),
         memory_bytes={
@@ -85,14 +93,24 @@ def _summed(part: pd.DataFrame) -> Line | None:
     return Line(total.index.to_numpy(np.float64), total.to_numpy())
 
 
+def _over_workers(part: pd.DataFrame) -> Line | None:
+    """A total that each worker counts for itself, added up; what a worker counted stays when it is gone."""
+    if part.empty:
+        return None
+    counted = part.pivot_table(index="at_s", columns="subject", values="value", aggfunc="last").ffill().fillna(0.0)
+    return Line(counted.index.to_numpy(np.float64), counted.to_numpy(np.float64).sum(axis=1))
+
+
 def _rate(total: Line | None) -> Line | None:
-    """Per second, over a second at a time, since counters move in jumps."""
+    """Per second, over a second at a time, since counters move in jumps. A counter that falls began anew at 0."""
     if total is None or len(total.values) < 2:
         return None
-    before = np.interp(total.at_s - 1.0, total.at_s, total.values)
+    steps = np.diff(total.values)
+    grown = np.append(0.0, np.cumsum(np.where(steps < 0, total.values[1:], steps)))
+    before = np.interp(total.at_s - 1.0, total.at_s, grown)
     span_s = np.minimum(1.0, total.at_s - total.at_s[0])
     late = span_s > 0.5
-    rate = np.maximum(0.0, total.values - before)[late] / span_s[late]
+    rate = (grown - before)[late] / span_s[late]
     return Line(total.at_s[late], rate) if late.any() else None
 
 
@@ -114,9 +132,11 @@ def _away(up: Line | None) -> tuple[tuple[float, float], ...]:
 
 
 def _shares(part: pd.DataFrame) -> dict[str, float]:
-    found = {}
-    for name, group in part.groupby("subject", sort=True):
-        span_s = float(group["at_s"].iloc[-1] - group["at_s"].iloc[0])
-        if span_s > 0:
-            found[str(name)] = float(group["value"].iloc[-1] - group["value"].iloc[0]) / span_s
-    return found
+    """CPU seconds a second, of the whole time: a worker that came in the midst of it counts for what it used."""
+    span_s = float(part["at_s"].max() - part["at_s"].min()) if len(part) else 0.0
+    if span_s <= 0:
+        return {}
+    return {
+        str(name): float(group["value"].iloc[-1] - group["value"].iloc[0]) / span_s
+        for name, group in part.groupby("subject", sort=True)
+    }

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from flashbench.evidence.bundle import Bundle
+from flashbench.evidence.documents import Quiescence
 from flashbench.evidence.sealing import seal
 from flashbench.vocabulary import Outcome
 from reports.latency.figures import TrialFigures, figures
+from reports.outages.answers import Answers, Unknowns
+from reports.outages.faults import Hurts
 from reports.outages.outage import OutageFigures, outage
-from tests.bundles import MS, BundleBuilder
+from reports.outages.recovery import Normal
+from tests.bundles import MS, BundleBuilder, Placed
 from tests.outages import long_sale, watch, with_fault
 
 
@@ -20,9 +25,13 @@ def found(builder: BundleBuilder) -> TrialFigures:
     return figures(Bundle.load(builder.build()))
 
 
-def met(builder: BundleBuilder) -> OutageFigures:
+REPLY_LOST = {"store": "postgres", "matching": "COMMIT"}
+NOTHING_FOUND = Answers(wrong=0, lost=0, leaked=0)
+
+
+def met(builder: BundleBuilder, normal: Normal | None = None) -> OutageFigures:
     trial = found(builder)
-    return outage(trial.spans, trial.course, trial.vitals, None)
+    return outage(trial.spans, trial.course, trial.vitals, normal, trial.unknowns, NOTHING_FOUND)
 
 
 def test_a_course_counts_every_decision_where_it_was_answered(tmp_path: Path) -> None:
@@ -131,3 +140,129 @@ def test_an_empty_load_has_a_course_too(tmp_path: Path) -> None:
     assert not course.sold.any()
     assert np.isnan(course.p95_ms).all()
     assert course.availability(0, 1) is None
+
+
+def test_only_what_arrived_within_half_a_second_of_an_injection_may_fail(tmp_path: Path) -> None:
+    noticed = with_fault(long_sale(tmp_path / "a", failing=range(30, 36)), 3, 5)  # those that arrived from 3 s to 3.4 s
+    late = with_fault(long_sale(tmp_path / "b", failing=range(36, 40)), 3, 5)
+    again = with_fault(with_fault(long_sale(tmp_path / "c", failing=range(36, 40)), 3, 3.4), 3.6, 5)
+    assert [met(each).availability for each in (noticed, late, again)] == pytest.approx([0.94, 0.96, 0.96])
+    assert met(noticed).availability_outside == 1
+    assert met(late).availability_outside == pytest.approx(90 / 94)
+    assert met(again).availability_outside == 1
+
+
+def test_the_slowest_request_is_no_purchase_with_its_retries(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    early, answered, silent = (builder.load[number].record for number in (4, 60, 40))
+    early.returned_ns = early.invoked_ns + 1500 * MS
+    answered.returned_ns = answered.invoked_ns + 800 * MS
+    assert met(builder).slowest_request_s == pytest.approx(0.8), "it was over before the fault came"
+
+    again_ns = silent.invoked_ns + 950 * MS
+    builder.tries.append(
+        Placed(
+            builder.load[40].worker,
+            replace(silent, try_number=1, intended_ns=again_ns, invoked_ns=again_ns, returned_ns=again_ns + 2 * MS),
+        )
+    )
+    silent.outcome, silent.status, silent.order_id, silent.seq, silent.remaining = Outcome.UNKNOWN, 0, None, None, None
+    silent.returned_ns = None
+    assert met(builder_again(builder, tmp_path)).slowest_request_s == pytest.approx(0.9), "less the pause"
+
+
+def test_a_request_without_an_answer_that_was_not_sent_again_is_of_no_known_length(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t", unknowns=40), 3, 5)
+    assert met(builder).slowest_request_s == pytest.approx(0.003)
+
+
+def test_unknown_outcomes_are_resolved_by_a_whole_ledger_at_rest(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t", unknowns=5), 3, 5)
+    assert met(builder).unknowns == Unknowns(bought=3, not_bought=2, unresolved=0)
+    builder.trial_fields["quiescence"] = Quiescence(reached=False, waited_s=9, snapshots_apart_s=3)
+    assert met(builder_again(builder, tmp_path)).unknowns == Unknowns(0, 0, unresolved=5)
+
+
+def test_recovery_is_that_of_the_worst_heal_that_could_be_judged(tmp_path: Path) -> None:
+    quick = found(long_sale(tmp_path / "calm", attempts=300, stock=400))
+    normal = Normal.of([quick.course])
+    assert normal is not None
+    flapping = with_fault(with_fault(long_sale(tmp_path / "a", attempts=300, stock=400), 3, 4), 5, 6)
+    assert [each.took_s for each in met(flapping, normal).recoveries] == [None, pytest.approx(0, abs=0.11)]
+    assert met(flapping, normal).recovered_s == pytest.approx(0, abs=0.11), "nobody could tell after the first"
+
+    slow = with_fault(with_fault(long_sale(tmp_path / "b", attempts=300, stock=400), 3, 4), 20, 21)
+    for placed in slow.load[40:90]:
+        placed.record.returned_ns = placed.record.invoked_ns + 40 * MS
+    result = met(slow, normal)
+    assert result.recovered_s == pytest.approx(5.0, abs=0.2)
+    for placed in slow.load[90:210]:
+        placed.record.returned_ns = placed.record.invoked_ns + 40 * MS
+    result = met(builder_again(slow, tmp_path), normal)
+    assert (result.recovered_s, result.why_not) == (None, "not before the next fault came")
+    assert result.unrecovered_s == pytest.approx(13)
+
+
+def test_a_lock_past_its_lease_is_counted_and_one_of_before_is_not(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 4, 5)
+    watch(builder, "redis", "", "locks_held", {at_s / 10: 1 for at_s in range(90)})
+    watch(builder, "redis", "a", "lock_held_s", {0.1: 0, 1.0: 0.9, 3.5: 3.4, 3.6: 0, 3.7: 0.1})
+    watch(builder, "redis", "b", "lock_held_s", {3.0: 0, 4.0: 1.0, 7.0: 4.0, 7.1: 0, 7.2: 0, 8.0: 0.8})
+    watch(builder, "redis", "b", "lock_left_s", {3.0: -1, 4.0: -1, 7.0: -1, 7.1: 3, 7.2: 3, 8.0: 2.2})
+
+    result = met(builder)
+    assert result.longest_lock_s == pytest.approx(4.0)
+    assert result.stale_locks == 1
+    vitals = found(builder_again(builder, tmp_path)).vitals
+    assert vitals is not None
+    assert vitals.locks is not None
+    assert [(each.lock, each.leased) for each in vitals.locks.holdings] == [
+        *(("a", True), ("a", True)),
+        *(("b", False), ("b", True), ("b", True)),
+    ]
+    assert vitals.locks.longest_s.max() == 4
+
+
+def test_where_nobody_looked_at_locks_nothing_is_said_of_them(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    watch(builder, "redis", "", "up", {1.0: 1})
+    assert (met(builder).longest_lock_s, met(builder_again(builder, tmp_path)).stale_locks) == (None, None)
+
+
+def test_database_reads_are_those_of_all_workers_the_killed_ones_too(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5, "worker_kill")
+    watch(builder, "app", "worker 1", "database_reads", {0.0: 100, 1.0: 120, 2.0: 140})
+    watch(builder, "app", "worker 2", "database_reads", {0.0: 10, 1.0: 10, 2.0: 10, 3.0: 10, 4.0: 10})
+    watch(builder, "app", "worker 3", "database_reads", {3.0: 30, 4.0: 90})
+    watch(builder, "postgres", "", "oldest_transaction_s", {1.0: 0.2, 2.0: 1.4, 3.0: 0})
+    result = met(builder)
+    assert result.peak_database_reads_per_s == pytest.approx(60)
+    assert result.oldest_transaction_s == pytest.approx(1.4)
+
+
+def test_a_counter_that_began_anew_with_its_server_has_not_run_backwards(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5, "postgres_stop")
+    watch(builder, "postgres", "", "statements", {0.0: 1000, 1.0: 1100, 2.0: 1200, 3.0: 30, 4.0: 90})
+    vitals = found(builder).vitals
+    assert vitals is not None
+    assert vitals.statements_per_s is not None
+    assert vitals.statements_per_s.values.tolist() == [100, 100, 30, 60]
+    assert met(builder_again(builder, tmp_path)).crashes == 1
+
+
+def test_a_worker_that_was_gone_before_the_fault_never_had_to_notice_it(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    watch(builder, "app", "worker 1", "breaker_state", {1.0: 0, 2.0: 0})
+    watch(builder, "app", "worker 2", "breaker_state", {1.0: 0, 3.2: 2, 4.0: 2})
+    assert met(builder).detected_s == pytest.approx(0.2)
+
+
+def test_the_diary_is_told_in_words_and_by_whom_it_hurts(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5, "net_drop_reply", options=REPLY_LOST)
+    with_fault(builder, 4, 6, "worker_kill", bites=False)
+    first, second = found(builder).spans
+    assert first.words == "Replies of Postgres to COMMIT dropped"
+    assert (first.hurts, second.hurts) == (Hurts.POSTGRES, Hurts.APP)
+    assert first.bit_s == pytest.approx(3.02)
+    assert (first.bite, first.heal) == ("a connection is refused", "it answers")
+    assert (second.bit_s, second.bite, second.healed) == (None, "", True)

@@ -7,7 +7,8 @@ import pytest
 
 from flashbench.vocabulary import Outcome
 from reports.outages.course import STEP_S, WINDOW_S, Course, Floats
-from reports.outages.recovery import Normal, recovery_s
+from reports.outages.recovery import Normal, recoveries, recovery_s
+from reports.outages.spans import Span
 
 EMPTY = np.empty(0)
 
@@ -31,6 +32,8 @@ def course(goodput: Floats, p95_ms: Floats, *, lasts_s: float | None = None) -> 
         answered_s=EMPTY,
         invoked_s=EMPTY,
         latency_ms=EMPTY,
+        sent_s=EMPTY,
+        took_s=EMPTY,
     )
 
 
@@ -123,3 +126,30 @@ def test_nothing_to_compare_with_is_said() -> None:
     assert Normal.of([steady(seconds=2)]) is None
     silent = course(np.zeros(100), np.full(100, np.nan))
     assert Normal.of([silent]) is None
+
+
+def met(*spans: tuple[float, float]) -> list[Span]:
+    return [Span("redis_kill", from_s, to_s, place) for place, (from_s, to_s) in enumerate(spans)]
+
+
+def test_every_heal_that_leaves_no_fault_on_has_a_recovery_of_its_own() -> None:
+    whole = steady(seconds=30)
+    slumps = ((whole.windows_s > 2) & (whole.windows_s < 6.5)) | ((whole.windows_s > 14) & (whole.windows_s < 16))
+    found = recoveries(normal(), course(np.where(slumps, 20.0, 200.0), whole.window_p95_ms), met((3, 5), (15, 16)))
+    assert [each.healed_s for each in found] == [5, 16]
+    assert [each.took_s for each in found] == [pytest.approx(1.5), pytest.approx(0)]
+    assert [each.watched_s for each in found] == [pytest.approx(7), pytest.approx(11.9)]
+    assert [each.last for each in found] == [False, True]
+
+
+def test_faults_at_once_recover_together() -> None:
+    (one,) = recoveries(normal(), steady(seconds=30), met((3, 9), (5, 7)))
+    assert one.healed_s == 9
+    (touching,) = recoveries(normal(), steady(seconds=30), met((3, 5), (5, 7)))
+    assert touching.healed_s == 7
+
+
+def test_a_recovery_must_be_seen_before_the_next_fault_comes() -> None:
+    first, last = recoveries(normal(), steady(seconds=30), met((3, 4), (6, 7)))
+    assert (first.took_s, first.watched_s) == (None, 0)
+    assert last.took_s == 0

@@ -1,0 +1,132 @@
+"""The trials of one strategy and fault, held against the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reports.outages.outage import OutageFigures
+from reports.outages.targets import (
+    AVAILABILITY,
+    LEAKED,
+    LEAST_CRASHES,
+    LOST,
+    RECOVERY,
+    SLOWEST_REQUEST,
+    STALE_LOCKS,
+    TARGETS,
+    UNRESOLVED,
+    WRONG,
+    Target,
+)
+
+_UNDECIDED = "the check that would show it could not decide"
+
+
+class Status(StrEnum):
+    """What the trials say of a target."""
+
+    MET = "met"
+    MISSED = "missed"
+    NOT_SHOWN = "not shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One target. ``worst`` of all trials, in ``trial``; ``sentence`` says which, and by how much."""
+
+    target: Target
+    status: Status
+    worst: float | None
+    trial: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A trial's figure; without one, ``why`` there is none. ``more``: it is more than that."""
+
+    value: float | None
+    why: str = ""
+    more: bool = False
+
+
+def judged(trials: Sequence[tuple[str, OutageFigures]]) -> tuple[Judgement, ...]:
+    """Every target that applies to the faults that these trials, by name, met. None without a trial."""
+    whom = {span.hurts for _, figures in trials for span in figures.spans}
+    return tuple(
+        _judgement(target, trials)
+        for target in TARGETS
+        if trials and target.applies(whom) and not (target is STALE_LOCKS and _keeps_no_lock(trials))
+    )
+
+
+def _judgement(target: Target, trials: Sequence[tuple[str, OutageFigures]]) -> Judgement:
+    found = [(name, _FIGURES[target](figures)) for name, figures in trials]
+    known = [(name, each, each.value) for name, each in found if each.value is not None]
+    why = next((each.why for _, each in found if each.value is None), "")
+    if not known:
+        return Judgement(target, Status.NOT_SHOWN, None, "", f"{target.name}: not shown, since {why}")
+    trial, measured, worst = (min if target.at_least else max)(known, key=lambda each: each[2])
+    missed = sum(not target.allows(value) for _, _, value in known)
+    if missed:
+        return Judgement(target, Status.MISSED, worst, trial, _missed(target, worst, trial, measured, missed, found))
+    crashes = sum(figures.crashes for _, figures in trials)
+    if len(known) < len(found):
+        why = f"not shown in {len(found) - len(known)} of {len(found)} trials, since {why}"
+    elif target is LOST and 0 < crashes < LEAST_CRASHES:
+        why = f"none in {crashes} crashes of Postgres; {LEAST_CRASHES} are asked for"
+    else:
+        return Judgement(target, Status.MET, worst, trial, _met(target, worst, crashes))
+    return Judgement(target, Status.NOT_SHOWN, worst, trial, f"{target.name}: {why}")
+
+
+def _missed(target: Target, worst: float, trial: str, measured: _Measured, missed: int, found: Sequence[object]) -> str:
+    value = f"{'more than ' if measured.more else ''}{target.unit.said(worst)}"
+    times = f"; missed in {missed} of {len(found)} trials" if len(found) > 1 else ""
+    if not target.limit:
+        return f"{target.name}: {value} in {trial}, where none is allowed{times}"
+    how = "less" if target.at_least else "more"
+    asked = f"{target.unit.said(target.limit)} {'asked for' if target.at_least else 'allowed'}"
+    by = target.unit.apart(worst, target.limit)
+    return f"{target.name}: {value} in {trial}, {by} {how} than the {asked}{times}"
+
+
+def _met(target: Target, worst: float, crashes: int) -> str:
+    if not target.limit:
+        return f"{target.name}: none" + (f", in {crashes} crashes of Postgres" if target is LOST and crashes else "")
+    limit = f"{target.unit.said(target.limit)} {'asked for' if target.at_least else 'allowed'}"
+    return f"{target.name}: {target.unit.said(worst)} at worst, {limit}"
+
+
+def _keeps_no_lock(trials: Sequence[tuple[str, OutageFigures]]) -> bool:
+    return all(figures.stale_locks is None for _, figures in trials)
+
+
+def _in_time(figures: OutageFigures, value: float | None, why: str) -> _Measured:
+    """What is only worth something if there was stock left to be sold when the faults came."""
+    if not figures.in_time:
+        return _Measured(None, "the stock was gone before the fault came")
+    return _Measured(value, why)
+
+
+def _recovery(figures: OutageFigures) -> _Measured:
+    watched_s = figures.unrecovered_s
+    if figures.recovered_s is not None or watched_s is None:
+        return _in_time(figures, figures.recovered_s, figures.why_not)
+    if watched_s >= RECOVERY.limit:
+        return _Measured(watched_s, more=True)
+    return _in_time(figures, None, f"stock and load lasted for too short a time after the heal ({watched_s:.1f} s)")
+
+
+_FIGURES: dict[Target, Callable[[OutageFigures], _Measured]] = {
+    AVAILABILITY: lambda met: _in_time(met, met.availability_outside, "no purchase arrived outside of it"),
+    SLOWEST_REQUEST: lambda met: _Measured(met.slowest_request_s, "no request was answered after the fault came"),
+    RECOVERY: _recovery,
+    LOST: lambda met: _Measured(met.answers.lost, _UNDECIDED),
+    WRONG: lambda met: _Measured(met.answers.wrong, _UNDECIDED),
+    LEAKED: lambda met: _Measured(met.answers.leaked, _UNDECIDED),
+    UNRESOLVED: lambda met: _Measured(met.unknowns.unresolved),
+    STALE_LOCKS: lambda met: _Measured(met.stale_locks, "telemetry was not there to look"),
+}

@@ -1,0 +1,52 @@
+"""How a trial's app was set, and how far it was from its stores, as far as that is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+AS_IT_IS = "as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """``store_rtt_ms``: the round trip that was put between app and stores, 0 for none. ``measured_ms``: by store.
+
+    ``app``: its settings that are not the default, by name.
+
+    >>> Wiring.of({"store_rtt_ms": 1, "app": {"cache_jitter": "0"}, "round_trip_us": {"redis": 1200}})
+    Wiring(store_rtt_ms=1.0, measured_ms=(('redis', 1.2),), app=(('cache_jitter', '0'),))
+    """
+
+    store_rtt_ms: float
+    measured_ms: tuple[tuple[str, float], ...]
+    app: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Wiring:
+        """Of trial.json; what is not as it should be is left out."""
+        measured, app = document.get("round_trip_us"), document.get("app")
+        return cls(
+            store_rtt_ms=_number(document.get("store_rtt_ms")) or 0.0,
+            measured_ms=tuple(
+                (str(store), micros / 1e3)
+                for store, value in sorted(measured.items() if isinstance(measured, dict) else ())
+                if (micros := _number(value)) is not None
+            ),
+            app=tuple((str(name), str(value)) for name, value in sorted(app.items() if isinstance(app, dict) else ())),
+        )
+
+    @property
+    def settings(self) -> str:
+        """The app's, in words."""
+        return ", ".join(f"{name} = {value}" for name, value in self.app) or AS_IT_IS
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """As it was measured, the mean over the stores."""
+        return sum(value for _, value in self.measured_ms) / len(self.measured_ms) if self.measured_ms else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None

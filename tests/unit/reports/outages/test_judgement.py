@@ -1,0 +1,167 @@
+"""If these fail, a strategy seems to keep a promise that it breaks, or to break one that was never put to the test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flashbench.evidence.documents import FindingDocument
+from reports.outages.answers import Answers, Unknowns
+from reports.outages.faults import Hurts
+from reports.outages.judgement import Judgement, Status, judged
+from reports.outages.outage import OutageFigures
+from reports.outages.spans import Span
+
+REDIS = Span("redis_kill", 3, 5, words="Redis killed", hurts=Hurts.REDIS)
+CRASH = Span("postgres_stop", 3, 5, words="Postgres stopped", hurts=Hurts.POSTGRES)
+WORKER = Span("worker_kill", 3, 5, words="App worker killed", hurts=Hurts.APP)
+
+FINE = OutageFigures(
+    spans=(REDIS,),
+    in_time=True,
+    offered_per_s=100,
+    availability=1,
+    availability_outside=0.999,
+    worst_second=1,
+    detected_s=0.1,
+    first_answer_s=0.1,
+    floor_per_s=90,
+    slowest_ms=300,
+    slowest_request_s=0.3,
+    errors={},
+    recoveries=(),
+    recovered_s=0.4,
+    why_not="",
+    unrecovered_s=None,
+    counter_back_s=0.1,
+    peak_statements_per_s=500,
+    peak_database_reads_per_s=20,
+    oldest_transaction_s=0.1,
+    longest_lock_s=0.2,
+    stale_locks=0,
+    crashes=0,
+    unknowns=Unknowns(1, 1, 0),
+    answers=Answers(wrong=0, lost=0, leaked=0),
+)
+
+
+def found(*changes: dict[str, Any]) -> dict[str, Judgement]:
+    """A trial a set of changes, each named by its number."""
+    trials = [(f"t{number}", replace(FINE, **each)) for number, each in enumerate(changes)]
+    return {each.target.short: each for each in judged(trials)}
+
+
+def test_a_trial_that_keeps_everything_meets_all_that_is_asked_while_redis_fails() -> None:
+    judgements = found({}, {})
+    assert {each.status for each in judgements.values()} == {Status.MET}
+    assert set(judgements) >= {"availability", "slow request", "recovery", "lost", "leaked", "locks"}
+    assert judgements["recovery"].sentence == "recovery: 0.4 s at worst, 3 s allowed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "short", "sentence"),
+    [
+        (
+            {"availability_outside": 0.978},
+            "availability",
+            "availability outside the detection window: 97.80 % in t1, 1.20 points less than the 99 % asked for;"
+            " missed in 1 of 2 trials",
+        ),
+        (
+            {"availability_outside": 0.989_999_9},
+            "availability",
+            "availability outside the detection window: 98.99 % in t1, 0.01 points less than the 99 % asked for;"
+            " missed in 1 of 2 trials",
+        ),
+        (
+            {"slowest_request_s": 2.31},
+            "slow request",
+            "slowest request: 2.31 s in t1, 0.31 s more than the 2 s allowed; missed in 1 of 2 trials",
+        ),
+        (
+            {"recovered_s": 4.1},
+            "recovery",
+            "recovery: 4.1 s in t1, 1.10 s more than the 3 s allowed; missed in 1 of 2 trials",
+        ),
+        (
+            {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 4.5},
+            "recovery",
+            "recovery: more than 4.5 s in t1, 1.50 s more than the 3 s allowed; missed in 1 of 2 trials",
+        ),
+        (
+            {"answers": Answers(wrong=3, lost=0, leaked=0)},
+            "wrong answers",
+            "wrong answers: 3 in t1, where none is allowed; missed in 1 of 2 trials",
+        ),
+        (
+            {"stale_locks": 2},
+            "locks",
+            "locks past their lease: 2 in t1, where none is allowed; missed in 1 of 2 trials",
+        ),
+    ],
+)
+def test_a_miss_in_one_trial_is_told_with_by_how_much(changes: dict[str, Any], short: str, sentence: str) -> None:
+    judgements = found({}, changes)
+    missed = [each for each in judgements.values() if each.status is Status.MISSED]
+    assert [each.target.short for each in missed] == [short]
+    assert missed[0].sentence == sentence
+    assert missed[0].trial == "t1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "short", "why"),
+    [
+        ({"in_time": False}, "availability", "the stock was gone before the fault came"),
+        ({"recovered_s": None, "why_not": "no fault-free trial"}, "recovery", "no fault-free trial"),
+        ({"recovered_s": None, "unrecovered_s": 2.0}, "recovery", "for too short a time after the heal (2.0 s)"),
+        ({"answers": Answers(None, None, None)}, "lost", "could not decide"),
+    ],
+)
+def test_what_could_not_be_seen_is_neither_met_nor_missed(changes: dict[str, Any], short: str, why: str) -> None:
+    for judgements in (found(changes), found({}, changes)):
+        assert judgements[short].status is Status.NOT_SHOWN
+        assert why in judgements[short].sentence
+
+
+def test_availability_is_not_asked_of_what_can_do_without_neither_postgres_nor_its_workers() -> None:
+    bad = {"availability_outside": 0.5, "slowest_request_s": 9.0, "recovered_s": 9.0}
+    for spans in ((CRASH,), (WORKER,), (REDIS, WORKER)):
+        judgements = found({"spans": spans, **bad})
+        assert not {"availability", "slow request", "recovery"} & set(judgements)
+        assert {"lost", "leaked", "unresolved", "wrong answers"} <= set(judgements)
+
+
+def test_that_no_order_is_lost_takes_twenty_crashes_to_show() -> None:
+    crashed = {"spans": (CRASH,), "crashes": 1}
+    few = found(*[crashed] * 19)["lost"]
+    assert few.status is Status.NOT_SHOWN
+    assert few.sentence == "acknowledged orders lost: none in 19 crashes of Postgres; 20 are asked for"
+    enough = found(*[crashed] * 20)["lost"]
+    assert enough.status is Status.MET
+    assert "20 crashes" in enough.sentence
+    lost = found(crashed, {**crashed, "answers": Answers(wrong=1, lost=1, leaked=0)})["lost"]
+    assert lost.status is Status.MISSED
+
+
+def test_locks_are_not_asked_of_a_strategy_that_keeps_none() -> None:
+    assert "locks" not in found({"stale_locks": None})
+    assert found({}, {"stale_locks": None})["locks"].status is Status.NOT_SHOWN
+
+
+def test_without_a_trial_nothing_is_judged() -> None:
+    assert judged([]) == ()
+
+
+def finding(invariant: str, status: Any, offending: int = 0) -> FindingDocument:
+    return FindingDocument(invariant=invariant, title="t", status=status, sentence="s", offending=offending)
+
+
+def test_wrong_answers_are_counted_where_the_checks_could_decide() -> None:
+    held = [finding(invariant, "held") for invariant in ("I2", "I3", "I4", "I6", "I8", "I9")]
+    assert Answers.of(held) == Answers(wrong=0, lost=0, leaked=0)
+    assert Answers.of([*held[1:], finding("I2", "broken", 4)]) == Answers(wrong=4, lost=4, leaked=0)
+    assert Answers.of([*held[:4], finding("I8", "undecided"), held[5]]).wrong is None
+    assert Answers.of([finding("I2", "broken"), finding("I8", "undecided")]).wrong == 1
+    assert Answers.of([]) == Answers(None, None, None)
