@@ -9,21 +9,31 @@ from typing import Any
 from flashbench.vocabulary import Outcome
 from reports.latency.figures import StrategyFigures, TrialFigures
 from reports.latency.percentiles import SHOWN, percentile
-from reports.outages.outage import OutageFigures
-from reports.summary import Outage, ReportedTrial, Summary
+from reports.matrix import Matrix
+from reports.protections import protections
+from reports.render import outages_json
+from reports.round_trips import round_trips
+from reports.summary import ReportedTrial, Summary
 
 SCHEMA_VERSION = 1
 
 
-def as_json(summary: Summary) -> str:
-    """An object with ``verdict``, ``strategies``, ``outages``, ``trials``, ``fingerprint`` and ``command``."""
+def as_json(summary: Summary, found: Matrix) -> str:
+    """An object with ``verdict``, ``strategies``, ``outages``, ``trials``, ``fingerprint`` and ``command``.
+
+    ``matrix`` holds the outages' cells with what they say of each target; ``protections`` and ``round_trips`` are
+    empty unless the suite had the app set in several ways, or several distances to its stores.
+    """
     document = {
         "schema_version": SCHEMA_VERSION,
         "title": summary.title,
         "command": summary.command,
         "verdict": summary.verdict.model_dump(mode="json", exclude={"trials"}),
         "strategies": [_strategy(row) for row in summary.strategies],
-        "outages": [_outage(row) for row in summary.outages],
+        "outages": [outages_json.outage(row) for row in summary.outages],
+        "matrix": [outages_json.cell(each) for each in found.cells],
+        "protections": [outages_json.protected(each) for each in protections(summary)],
+        "round_trips": [outages_json.distances(each) for each in round_trips(summary)],
         "fallback_per_s": summary.fallback_per_s,
         "trials": [_trial(each) for each in summary.trials],
         "fingerprint": summary.fingerprint,
@@ -42,24 +52,6 @@ def _strategy(row: StrategyFigures) -> dict[str, Any]:
         document[f"{name}_sell_out_ms"] = {f"p{100 * share:g}": value for share, value in document.pop(name).items()}
     for name in ("counts", "server_p50_ms"):
         document[name] = {outcome.value: value for outcome, value in document[name].items()}
-    return document
-
-
-def _outage(row: Outage) -> dict[str, Any]:
-    return {
-        "strategy": row.strategy,
-        "case": row.case,
-        "faults": row.faults,
-        "normal": None if row.normal is None else asdict(row.normal),
-        "trials": [{"trial": each.trial, "seed": each.seed, **_met(each.outage)} for each in row.trials],
-    }
-
-
-def _met(outage: OutageFigures | None) -> dict[str, Any]:
-    if outage is None:
-        return {}
-    document = asdict(outage)
-    document["errors"] = {outcome.value: count for outcome, count in outage.errors.items()}
     return document
 
 
@@ -96,6 +88,7 @@ def _figures(figures: TrialFigures) -> dict[str, Any]:
     }
     return {
         **shown,
+        "unknowns": asdict(figures.unknowns),
         "by_outcome": {outcome.value: figures.by_outcome[outcome] for outcome in Outcome},
         "latency": latency,
         "cache": None if figures.cache is None else asdict(figures.cache),

@@ -13,6 +13,8 @@ from reports.latency.figures import StrategyFigures
 from reports.render.drawing import Picture, canvas, finished
 from reports.render.palette import colour, dashes
 
+_DIGITS = ((0.5, tuple(range(1, 10))), (0.9, (2, 3, 5, 7)))  # labelled where an axis spans fewer decades
+
 
 def percentile_curves(
     rows: Sequence[StrategyFigures], outcome: Outcome, case: str, place: Mapping[str, int]
@@ -48,11 +50,14 @@ def percentile_curves(
         )
 
 
-def latency_axis(axes: Axes) -> None:
-    """Logarithmic, with plain numbers."""
+def latency_axis(axes: Axes, *, most_decades: float = 3.0) -> None:
+    """Logarithmic, with plain numbers: those of all digits that there is room for over so many decades."""
     axes.set_yscale("log")
+    least, most = axes.get_ylim()
+    decades = math.log10(most / least)
+    digits = next((digits for limit, digits in _DIGITS if decades < limit), (1, 2, 5) if decades < most_decades else ())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(_halves))
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: _digit(value, digits)))
 
 
 def _percentile_axis(axes: Axes, most: float) -> None:
@@ -66,7 +71,6 @@ def _percentile_axis(axes: Axes, most: float) -> None:
     axes.set_xlabel("percentile of purchases")
 
 
-def _halves(value: float, _: int) -> str:
-    """Between powers of ten only 2 and 5 are labelled."""
-    digit = round(value / 10 ** math.floor(math.log10(value)))
-    return f"{value:g}" if digit in (2, 5) else ""
+def _digit(value: float, digits: Sequence[int]) -> str:
+    """Between powers of ten only these are labelled."""
+    return f"{value:g}" if round(value / 10 ** math.floor(math.log10(value))) in digits else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from flashbench.vocabulary import Tier
+from reports.matrix import FaultCase, Matrix
 from reports.places import places
-from reports.render import tables, words
+from reports.protections import protections
+from reports.render import matrix_words, outage_tables, tables, wiring_tables, words
 from reports.render.drawing import Gallery, Picture
 from reports.render.kills import false_alarms, kill_table
 from reports.render.palette import colour
 from reports.render.stories import diagram
+from reports.round_trips import ranking_words, round_trips
 from reports.summary import Summary, headline
 
 _RESTS_ON = {
@@ -25,7 +27,7 @@ _RESTS_ON = {
 }
 
 
-def page(summary: Summary, gallery: Gallery) -> str:
+def page(summary: Summary, found: Matrix, gallery: Gallery) -> str:
     """HTML with styles and pictures inline."""
     place = places(summary.strategy_names)
     told = tables.worth_telling(summary)
@@ -43,16 +45,24 @@ def page(summary: Summary, gallery: Gallery) -> str:
         tint=lambda strategy: colour(place[strategy]),
         comparisons=[(case, tables.comparison(summary, case)) for case in summary.cases],
         unplanned=tables.unplanned_remarks(summary),
-        outages=[
-            (case, tables.outage(summary, case), tables.outage_remarks(summary, case), picture)
-            for case, picture in zip(summary.outage_cases, _drawn(gallery.outages), strict=True)
+        matrix=found,
+        matrix_words=matrix_words,
+        matrix_remarks=matrix_words.remarks(found),
+        outages=[] if found.is_large else [_outage(summary, row, gallery.outages.get(row.case)) for row in found.rows],
+        protections=[
+            (each, wiring_tables.protection_table(each), wiring_tables.protection_remarks(each))
+            for each in protections(summary)
+        ],
+        distances=[
+            (wiring_tables.round_trip_table(each), ranking_words(each), *_drawn(picture))
+            for each, picture in zip(round_trips(summary), gallery.distances, strict=True)
         ],
         sales=[(case, tables.sale(summary, case)) for case in tables.sold_out_cases(summary)],
         machines=[(case, table) for case in summary.cases if (table := tables.machine(summary, case)).rows],
         cards=tables.carded(summary),
         measured_with=tables.measured_with(summary),
-        curves=_drawn(gallery.latency),
-        courses=_drawn(gallery.courses),
+        curves=[_drawn(each) for each in gallery.latency],
+        courses=[_drawn(each) for each in gallery.courses],
         milliseconds=words.milliseconds,
         percent=words.percent,
         flat=_flat,
@@ -69,9 +79,17 @@ def fill(template: str, **values: Any) -> str:
     return environment.get_template(template).render(style=Markup((here / "style.css").read_text()), **values)
 
 
-def _drawn(pictures: Sequence[Picture]) -> list[tuple[Picture, Markup]]:
+def _drawn(picture: Picture | None) -> tuple[Picture | None, Markup]:
     """With the drawing itself, which is our own; texts in it were escaped when it was drawn."""
-    return [(each, Markup(each.svg)) for each in pictures]
+    return picture, Markup(picture.svg if picture is not None else "")
+
+
+def _outage(
+    summary: Summary, row: FaultCase, picture: Picture | None
+) -> tuple[FaultCase, list[tables.Table], list[str], Picture | None, Markup]:
+    """A case's tables, what limits them, and its timeline."""
+    shown = [outage_tables.buyers(summary, row.case), outage_tables.stores(summary, row.case)]
+    return row, shown, outage_tables.outage_remarks(summary, row.case), *_drawn(picture)
 
 
 def _tiers(summary: Summary) -> str:

@@ -11,23 +11,24 @@ from reports.latency.percentiles import SHOWN
 from reports.latency.statistics import Estimate
 from reports.outages.vitals import Vitals
 from reports.render.words import NONE, estimate, milliseconds, share
-from reports.summary import Outage, ReportedTrial, Summary
+from reports.summary import ReportedTrial, Summary
 
 MOST_TOLD = 60  # trials that a page shows one by one
-LOAD_LIMIT = 0.6  # of the fallback's capacity: beyond it, an outage measures overload
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """``headings`` are columns, the first ``texts`` of text, the others of numbers; the first names a strategy.
+    """``headings`` are columns, the first ``texts`` of text, the others of numbers.
 
-    ``groups``: headings that stand over several columns, with their number; empty if there are none.
+    ``groups``: headings that stand over several columns, with their number; empty if there are none. ``dotted``: the
+    first column names a strategy, and gets a dot in its colour.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     texts: int = 1
     groups: tuple[tuple[str, int], ...] = ()
+    dotted: bool = True
 
 
 def comparison(summary: Summary, case: str) -> Table:
@@ -68,44 +69,6 @@ def worth_telling(summary: Summary) -> tuple[ReportedTrial, ...]:
             found.append(each)
         kinds.add(kind)
     return tuple(found)
-
-
-def outage(summary: Summary, case: str) -> Table:
-    """What a case's faults did to each strategy."""
-    return Table(
-        headings=(
-            *("strategy", "verdict", "availability", "worst second", "floor/s", "slowest, ms", "first answer, ms"),
-            *("detected, s", "failed, unknown", "recovered, s", "counter back, s", "peak stmts/s"),
-        ),
-        rows=tuple(_met(summary, row) for row in summary.outage_rows(case)),
-        texts=2,
-    )
-
-
-def outage_remarks(summary: Summary, case: str) -> list[str]:
-    """What limits the figures of a case with faults, in sentences."""
-    rows = summary.outage_rows(case)
-    return [
-        *_offered(summary, rows),
-        *(
-            f"{row.strategy} counts as recovered with at least {row.normal.least_goodput:,.0f} decisions/s and a p95 of"
-            f" at most {milliseconds(row.normal.most_p95_ms)} ms, as {_trials(row.normal.trials)} without a fault"
-            f" {'show' if row.normal.trials > 1 else 'shows'}."
-            for row in rows
-            if row.normal is not None
-        ),
-        *(
-            f"{row.strategy}, recovery: {reason}."
-            for row in rows
-            for reason in sorted({each.outage.why_not for each in row.trials if each.outage is not None})
-            if reason
-        ),
-        *(
-            f"{row.strategy}: in {_trials(gone)} the stock was gone before the fault came."
-            for row in rows
-            if (gone := sum(each.course.lasts_s < each.spans[0].from_s for each in row.trials))
-        ),
-    ]
 
 
 def sale(summary: Summary, case: str) -> Table:
@@ -174,7 +137,7 @@ def carded(summary: Summary) -> list[tuple[str, list[tuple[str, str]]]]:
 def _compared(summary: Summary, row: StrategyFigures) -> tuple[str, ...]:
     return (
         row.strategy,
-        _passed(summary, row.strategy, row.case),
+        passed(summary, row.strategy, row.case),
         estimate(row.sales_per_s, 0),
         estimate(row.refusals_per_s, 0),
         *(
@@ -188,51 +151,10 @@ def _compared(summary: Summary, row: StrategyFigures) -> tuple[str, ...]:
     )
 
 
-def _met(summary: Summary, row: Outage) -> tuple[str, ...]:
-    first_answer = row.estimate(lambda met: None if met.first_answer_s is None else 1e3 * met.first_answer_s)
-    return (
-        row.strategy,
-        _passed(summary, row.strategy, row.case),
-        share(row.estimate(lambda met: met.availability)),
-        share(row.estimate(lambda met: met.worst_second)),
-        estimate(row.estimate(lambda met: met.floor_per_s), 0),
-        estimate(row.estimate(lambda met: met.slowest_ms), 0),
-        estimate(first_answer, 0),
-        estimate(row.estimate(lambda met: met.detected_s), 1),
-        ", ".join(
-            f"{sum(each.outage.errors[outcome] for each in row.trials if each.outage is not None):,}"
-            for outcome in (Outcome.FAILED, Outcome.UNKNOWN)
-        ),
-        estimate(row.estimate(lambda met: met.recovered_s), 1),
-        estimate(row.estimate(lambda met: met.counter_back_s), 1),
-        estimate(row.estimate(lambda met: met.peak_statements_per_s), 0),
-    )
-
-
-def _passed(summary: Summary, strategy: str, case: str) -> str:
+def passed(summary: Summary, strategy: str, case: str) -> str:
+    """How many of a row's trials passed."""
     trials = summary.trials_of(strategy, case)
     return f"{sum(each.verdict.verdict is Verdict.PASS for each in trials)}/{len(trials)} PASS"
-
-
-def _offered(summary: Summary, rows: Sequence[Outage]) -> list[str]:
-    offered = Estimate.of([each.outage.offered_per_s for row in rows for each in row.trials if each.outage])
-    if offered is None:
-        return []
-    if summary.fallback_per_s is None:
-        return [
-            f"Offered were {offered.mean:,.0f} purchases/s; what the path without Redis can sell at most was not"
-            " measured in this suite."
-        ]
-    ratio = offered.mean / summary.fallback_per_s
-    beyond = ": more than the 60 % up to which an outage can be told from overload." if ratio > LOAD_LIMIT else "."
-    return [
-        f"Offered were {offered.mean:,.0f} purchases/s, {ratio:.0%} of the {summary.fallback_per_s:,.0f} that the row"
-        f" lock alone sold at its fastest in this suite{beyond}"
-    ]
-
-
-def _trials(count: int) -> str:
-    return f"{count} trial{'s' if count != 1 else ''}"
 
 
 def _asked(strategy: str, trials: Sequence[Vitals]) -> tuple[str, ...]:

@@ -1,194 +1,128 @@
-"""What happened when: panels over the same time axis, a line a strategy, with the faults shaded."""
+"""What happened when: the course of a sale, and of an outage, for all strategies of a case or for one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from flashbench.vocabulary import Outcome
 from reports.latency.figures import TrialFigures
 from reports.outages.course import BIN_S, Floats
-from reports.outages.vitals import OPEN, Line
-from reports.render.drawing import Picture, canvas, finished
-from reports.render.latency_plots import latency_axis
+from reports.outages.targets import LOCK_LEASE_S
+from reports.outages.vitals import OPEN, Line, Vitals
+from reports.render.drawing import Picture
 from reports.render.palette import colour
+from reports.render.panels import Curve, Look, Panel, Trials, drawn, held, mean
 
-_PANEL_IN = 1.15
-_FAULT, _UNPLANNED = "#D55E00", "#7f7f7f"
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """Colour and width of a strategy's line; the first is the widest, so that none hides another."""
-
-    tint: str
-    width: float
-
-
-_Draw = Callable[[Axes, Sequence["TrialFigures"], _Look], bool]
-Trials = Mapping[str, Sequence[TrialFigures]]  # by strategy, in the order of drawing
 Places = Mapping[str, int]
 
 
 def outage_timeline(case: str, trials: Trials, place: Places) -> Picture:
     """One case with faults: goodput, latency, errors, breakers and stock of each strategy on the same axes."""
-    panels: list[tuple[str, _Draw]] = [
-        ("decided/s", _goodput),
-        ("p95, ms", _latency),
-        ("errors/s", _errors),
-        ("breakers\nopen", _breakers),
-        ("units left\nin Postgres", lambda axes, group, look: _stock(axes, group, look, "postgres_stock")),
-        ("units left\nin Redis", lambda axes, group, look: _stock(axes, group, look, "redis_stock")),
-    ]
-    return _panels(
+    return drawn(
         f"timeline-{case}",
         f"{case}: what buyers and stores saw",
-        f"Over the seconds of the load, with the fault shaded: decisions per second, 95th percentile of latency, "
-        f"failed tries, open circuit breakers and units left, a line for each of {', '.join(trials)}",
-        panels,
+        "Over the seconds of the load, with the faults shaded: decisions per second, 95th percentile of latency,"
+        f" failed tries, open circuit breakers and units left, a line for each of {', '.join(trials)}",
+        (_DECIDED, _LATENCY, _ERRORS, _BREAKERS, _IN_POSTGRES, _IN_REDIS, _STATEMENTS, _PRODUCT_READS),
         trials,
-        place,
+        _looks(trials, place),
+    )
+
+
+def cell_timeline(case: str, strategy: str, trials: Sequence[TrialFigures], place: Places) -> Picture:
+    """One strategy in a case with faults: a thin line a trial, and their mean."""
+    return drawn(
+        f"timeline-{case}-{strategy}",
+        f"{strategy}: what buyers and stores saw",
+        "Over the seconds of the load, with the faults shaded: decisions per second against arrivals, 95th percentile"
+        f" of latency, failed tries, open circuit breakers, units left and what Postgres was asked for, by {strategy}",
+        (_OFFERED, _LATENCY, _ERRORS, _BREAKERS, _UNITS, _STATEMENTS, _PRODUCT_READS, _HELD),
+        {strategy: trials},
+        {strategy: Look(colour(place[strategy]), 2.0, threads=True)},
+        png=False,
     )
 
 
 def course_of_sale(case: str, trials: Trials, place: Places) -> Picture:
     """One case without faults: sales and refusals per second, and what is left."""
-    panels: list[tuple[str, _Draw]] = [
-        ("sold/s", lambda axes, group, look: _rates(axes, group, look, lambda each: each.course.sold)),
-        ("refused/s", lambda axes, group, look: _rates(axes, group, look, lambda each: each.course.refused)),
-        ("units left\nin Postgres", lambda axes, group, look: _stock(axes, group, look, "postgres_stock")),
-        ("units left\nin Redis", lambda axes, group, look: _stock(axes, group, look, "redis_stock")),
-    ]
-    return _panels(
+    return drawn(
         f"course-{case}",
         f"{case}: throughput and stock",
-        f"Over the seconds of the load: sales and refusals per second and units left, a line for each of "
+        "Over the seconds of the load: sales and refusals per second and units left, a line for each of "
         f"{', '.join(trials)}",
-        panels,
+        (_SOLD, _REFUSED, _IN_POSTGRES, _IN_REDIS),
         trials,
-        place,
+        _looks(trials, place),
     )
 
 
-def _panels(
-    name: str,
-    title: str,
-    alt: str,
-    panels: Sequence[tuple[str, _Draw]],
-    trials: Trials,
-    place: Places,
-) -> Picture:
-    with canvas(0.7 + _PANEL_IN * len(panels)) as figure:
-        rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        everyone = [each for group in trials.values() for each in group]
-        for axes, (label, draw) in zip(rows, panels, strict=True):
-            axes.set_ylabel(label, fontsize=9)
-            axes.grid(visible=True, axis="y")
-            drawn = [draw(axes, group, look) for look, group in _looks(trials, place)]
-            if not any(drawn):
-                axes.text(0.5, 0.5, "nothing recorded", transform=axes.transAxes, ha="center", va="center", fontsize=9)
-                axes.set_yticks([])
-            elif axes.get_yscale() == "linear":
-                axes.set_ylim(0, 1.06 * max(1.0, float(axes.dataLim.y1)))
-                axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-            _shade(axes, everyone, labelled=axes is rows[0])
-        rows[0].set_xlim(0, max(each.course.ended_s for each in everyone))
-        rows[-1].set_xlabel("seconds since the sale began")
-        handles = [rows[0].plot([], [], color=colour(place[strategy]), lw=2)[0] for strategy in trials]
-        figure.legend(handles, list(trials), loc="outside upper center", ncols=min(3, len(handles)), frameon=False)
-        figure.align_ylabels()
-        return finished(figure, name, title, alt)
-
-
-def _looks(trials: Trials, place: Places) -> list[tuple[_Look, Sequence[TrialFigures]]]:
+def _looks(trials: Trials, place: Places) -> dict[str, Look]:
+    """The first strategy's line is the widest, so that none hides another."""
     widths = np.linspace(3.4, 1.3, len(trials)) if len(trials) > 1 else [1.8]
-    return [
-        (_Look(colour(place[strategy]), float(width)), group)
-        for width, (strategy, group) in zip(widths, trials.items(), strict=True)
-    ]
+    return {
+        strategy: Look(colour(place[strategy]), float(width)) for width, strategy in zip(widths, trials, strict=True)
+    }
 
 
-def _shade(axes: Axes, trials: Sequence[TrialFigures], *, labelled: bool) -> None:
-    """Planned faults as the first trial met them, and every outage of Redis that nobody planned."""
-    planned = trials[0].spans
-    for span in planned:
-        axes.axvspan(span.from_s, span.to_s, color=_FAULT, alpha=0.14, lw=0)
-        if labelled:
-            middle = (span.from_s + span.to_s) / 2
-            axes.annotate(span.fault, (middle, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", size=8)
-    for trial in trials:
-        for from_s, to_s in trial.unplanned:
-            axes.axvspan(from_s, to_s, color=_UNPLANNED, alpha=0.2, lw=0, hatch="//")
-            if labelled:
-                place = ((from_s + to_s) / 2, 1)
-                axes.annotate(
-                    "Redis away, unplanned", place, xycoords=("data", "axes fraction"), ha="center", va="bottom", size=8
-                )
+def _decided(each: TrialFigures) -> Floats:
+    return each.course.sold + each.course.refused
 
 
-def _goodput(axes: Axes, trials: Sequence[TrialFigures], look: _Look) -> bool:
-    return _rates(axes, trials, look, lambda each: each.course.sold + each.course.refused)
+def _arrived(each: TrialFigures) -> Floats:
+    bins_s = each.course.bins_s
+    return np.histogram(each.course.arrived_s, np.append(bins_s, bins_s[-1] + BIN_S))[0] / BIN_S
 
 
-def _rates(axes: Axes, trials: Sequence[TrialFigures], look: _Look, of: Callable[[TrialFigures], Floats]) -> bool:
-    _bins(axes, [of(each) for each in trials], look)
-    return True
+def _ended(outcome: Outcome) -> Callable[[TrialFigures], Floats]:
+    return lambda each: each.course.errors_per_s(outcome)
 
 
-def _latency(axes: Axes, trials: Sequence[TrialFigures], look: _Look) -> bool:
-    _bins(axes, [each.course.p95_ms for each in trials], look)
-    latency_axis(axes)
-    return True
+def _open_breakers(each: TrialFigures) -> Floats | None:
+    """The share of the workers that were there."""
+    lines = each.vitals.breakers if each.vitals is not None else ()
+    states = [state for line in lines if (state := held(line, each.course.bins_s)) is not None]
+    return mean([np.where(np.isnan(state), np.nan, state == OPEN) for state in states]) if states else None
 
 
-def _errors(axes: Axes, trials: Sequence[TrialFigures], look: _Look) -> bool:
-    _bins(axes, [each.course.errors_per_s(Outcome.FAILED) for each in trials], look)
-    _bins(axes, [each.course.errors_per_s(Outcome.UNKNOWN) for each in trials], look, style=":")
-    return True
+def _seen(line: Callable[[Vitals], Line | None]) -> Callable[[TrialFigures], Floats | None]:
+    """What telemetry read, bin by bin."""
+
+    def of(each: TrialFigures) -> Floats | None:
+        return held(line(each.vitals), each.course.bins_s) if each.vitals is not None else None
+
+    return of
 
 
-def _breakers(axes: Axes, trials: Sequence[TrialFigures], look: _Look) -> bool:
-    shares = []
-    for each in trials:
-        if each.vitals is not None and each.vitals.breakers:
-            states = [_held(line, each.course.bins_s) for line in each.vitals.breakers]
-            shares.append(np.mean([state == OPEN for state in states], axis=0))
-    _bins(axes, shares, look)
-    return bool(shares)
+def _longest_lock(vitals: Vitals) -> Line | None:
+    return Line(vitals.locks.at_s, vitals.locks.longest_s) if vitals.locks is not None else None
 
 
-def _stock(axes: Axes, trials: Sequence[TrialFigures], look: _Look, store: str) -> bool:
-    lines: list[Line | None] = [getattr(each.vitals, store) for each in trials if each.vitals is not None]
-    for line in lines:
-        if line is not None:
-            gaps = np.flatnonzero(np.diff(line.at_s) > 0.5) + 1
-            at_s, values = np.insert(line.at_s, gaps, np.nan), np.insert(line.values, gaps, np.nan)
-            axes.plot(at_s, values, color=look.tint, lw=look.width)
-    return any(line is not None for line in lines)
+_IN_STORES = (_seen(lambda vitals: vitals.postgres_stock), _seen(lambda vitals: vitals.redis_stock))
 
-
-def _bins(axes: Axes, trials: Sequence[Floats], look: _Look, style: str = "-") -> None:
-    """The mean over the trials of each bin, with the range of the trials behind it."""
-    if not trials:
-        return
-    length = min(len(values) for values in trials)
-    stacked = np.array([values[:length] for values in trials])
-    known = ~np.isnan(stacked)
-    at_s = (np.arange(length) + 0.5) * BIN_S
-    mean = np.where(known, stacked, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), 1)
-    mean[~known.any(axis=0)] = np.nan
-    axes.plot(at_s, mean, color=look.tint, ls=style, lw=look.width)
-    if len(trials) > 1:
-        least = np.where(known, stacked, np.inf).min(axis=0)
-        most = np.where(known, stacked, -np.inf).max(axis=0)
-        axes.fill_between(at_s, least, most, where=known.any(axis=0), color=look.tint, alpha=0.15, lw=0)
-
-
-def _held(line: Line, at_s: Floats) -> Floats:
-    """A state at given moments: the last that was read before."""
-    places = np.clip(np.searchsorted(line.at_s, at_s + BIN_S / 2, side="right") - 1, 0, len(line.values) - 1)
-    return line.values[places]
+_DECIDED = Panel("decided/s", (Curve(_decided),))
+_OFFERED = Panel("purchases/s", (Curve(_decided, name="decided"), Curve(_arrived, ":", name="arrived", given=True)))
+_LATENCY = Panel("p95, ms", (Curve(lambda each: each.course.p95_ms),), logarithmic=True)
+_ERRORS = Panel(
+    "errors/s",
+    (Curve(_ended(Outcome.FAILED), name="failed"), Curve(_ended(Outcome.UNKNOWN), ":", name="unknown")),
+)
+_BREAKERS = Panel("breakers\nopen", (Curve(_open_breakers),))
+_IN_POSTGRES = Panel("units left\nin Postgres", (Curve(_IN_STORES[0]),))
+_IN_REDIS = Panel("units left\nin Redis", (Curve(_IN_STORES[1]),))
+_UNITS = Panel("units left", (Curve(_IN_STORES[0], name="in Postgres"), Curve(_IN_STORES[1], "--", name="in Redis")))
+_STATEMENTS = Panel("Postgres\nstatements/s", (Curve(_seen(lambda vitals: vitals.statements_per_s)),))
+_PRODUCT_READS = Panel(
+    "product reads\nin Postgres/s", (Curve(_seen(lambda vitals: vitals.database_reads_per_s)),), if_any=True
+)
+_HELD = Panel(
+    "held for, s",
+    (
+        Curve(_seen(_longest_lock), name="longest lock", limit=(LOCK_LEASE_S, "a lock's lease")),
+        Curve(_seen(lambda vitals: vitals.oldest_transaction_s), ":", name="oldest transaction"),
+    ),
+    if_any=True,
+)
+_SOLD = Panel("sold/s", (Curve(lambda each: each.course.sold),))
+_REFUSED = Panel("refused/s", (Curve(lambda each: each.course.refused),))

@@ -10,22 +10,24 @@ MEANING = (
     "same checks caught."
 )
 NONE = "–"
+_PERCENT = " %"
 
 
 def share(value: Estimate | None) -> str:
     """A share in per cent, with its interval if there is one."""
     if value is None:
         return NONE
-    mean, least, greatest = (_percent(each) for each in (value.mean, value.least, value.greatest))
-    return mean if value.n == 1 or least == greatest else f"{mean} ({least}–{greatest})"
+    mean, least, greatest = (exact_percent(each) for each in (value.mean, value.least, value.greatest))
+    within = f"{least.removesuffix(_PERCENT)}–{greatest.removesuffix(_PERCENT)}"
+    return mean if value.n == 1 or least == greatest else f"{mean} ({within})"
 
 
-def _percent(value: float) -> str:
+def exact_percent(value: float) -> str:
     """100 % only if it is: what is a little less must not look like it."""
     text = f"{100 * value:.2f}" if value >= 0.99 else f"{100 * value:.1f}"
     if value < 1 and text == "100.00":
         text = "99.99"
-    return ("100" if value >= 1 else text) + " %"
+    return ("100" if value >= 1 else text) + _PERCENT
 
 
 def estimate(value: Estimate | None, digits: int, unit: str = "") -> str:

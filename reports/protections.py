@@ -1,0 +1,81 @@
+"""What each protection of the app buys: cases that differ in nothing but how the app was set, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reports.latency.figures import TrialFigures
+from reports.latency.statistics import Estimate
+from reports.outages.faults import together
+from reports.outages.vitals import Line, Vitals
+from reports.places import places
+from reports.summary import Summary
+from reports.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """All trials of one strategy in a case, at least one, under one setting of the app."""
+
+    strategy: str
+    case: str
+    trials: tuple[TrialFigures, ...]
+
+    @property
+    def wiring(self) -> Wiring:
+        return self.trials[0].wiring
+
+    def estimate(self, figure: Callable[[TrialFigures], float | None]) -> Estimate | None:
+        """One figure over the trials."""
+        return Estimate.of([figure(each) for each in self.trials])
+
+    @property
+    def database_reads_per_s(self) -> Estimate | None:
+        """Products read from Postgres, in the worst second."""
+        return self.estimate(lambda each: peak(each, lambda vitals: vitals.database_reads_per_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Protections:
+    """The same load and faults under different settings of the app. ``words`` says which faults, empty for none."""
+
+    words: str
+    rows: tuple[Protected, ...]
+
+    def beside(self, row: Protected) -> Protected | None:
+        """The same strategy with the app as it is; None if that was not run, or is this row."""
+        found = (each for each in self.rows if each.strategy == row.strategy and not each.wiring.app)
+        return next(found, None) if row.wiring.app else None
+
+
+def protections(summary: Summary) -> tuple[Protections, ...]:
+    """Only where at least two settings met the same load and faults."""
+    groups: dict[str, list[TrialFigures]] = {}
+    for each in summary.own:
+        faults = [fault.model_dump() for fault in each.planned]
+        key = json.dumps([each.load, each.wiring.store_rtt_ms, faults], sort_keys=True)
+        groups.setdefault(key, []).append(each)
+    return tuple(
+        Protections(together(group[0].planned), _rows(group))
+        for group in groups.values()
+        if len({each.wiring.app for each in group}) > 1
+    )
+
+
+def peak(trial: TrialFigures, line: Callable[[Vitals], Line | None]) -> float | None:
+    """The most of what telemetry saw; None if it did not look."""
+    found = line(trial.vitals) if trial.vitals is not None else None
+    return float(found.values.max()) if found is not None else None
+
+
+def _rows(trials: Sequence[TrialFigures]) -> tuple[Protected, ...]:
+    rows: dict[tuple[str, str, tuple[tuple[str, str], ...]], list[TrialFigures]] = {}
+    for each in trials:
+        rows.setdefault((each.strategy, each.case, each.wiring.app), []).append(each)
+    place = places(strategy for strategy, _, _ in rows)
+    ordered = sorted(rows, key=lambda row: (place[row[0]], row[2], row[1]))
+    return tuple(
+        Protected(strategy, case, tuple(rows[strategy, case, settings])) for strategy, case, settings in ordered
+    )

@@ -1,0 +1,79 @@
+"""The matrix in words: what stands in a cell, which targets it misses, and what the whole of it rests on."""
+
+from __future__ import annotations
+
+from reports.matrix import Cell, FaultCase, Matrix
+from reports.outages.targets import AVAILABILITY, DETECTION_S, LEAST_CRASHES, RECOVERY, SEEDS, SLOWEST_REQUEST
+from reports.render.words import NONE
+
+HEADING = "When Redis, Postgres, the network or the app goes away"
+NOT_RUN = "not run"
+
+ASKED = (
+    f"While Redis fails, at least {AVAILABILITY.unit.said(AVAILABILITY.limit)} of the purchases have to be decided"
+    f" outside the {1000 * DETECTION_S:.0f} ms after every injection, no request may take longer than"
+    f" {SLOWEST_REQUEST.unit.said(SLOWEST_REQUEST.limit)}, and all has to be as before within"
+    f" {RECOVERY.unit.said(RECOVERY.limit)} of the heal; a network that cuts Redis off counts as Redis failing."
+    " Whatever fails, no acknowledged order may be lost, no answer be wrong, no unit leak, no lock outlive its lease,"
+    " and every unknown outcome has to be resolved; for a Postgres that is stopped, that takes"
+    f" {LEAST_CRASHES} crashes to show."
+)
+
+
+def verdict(cell: Cell) -> str:
+    """How many passed, and what that makes of all, as in "9/10 UNPROVEN"."""
+    return f"{cell.passed}/{cell.count} {cell.verdict}"
+
+
+def availability(cell: Cell) -> str:
+    """Outside the detection window, in the worst trial."""
+    return NONE if cell.availability is None else AVAILABILITY.unit.said(cell.availability)
+
+
+def recovery(cell: Cell) -> str:
+    """From a heal, in the worst trial."""
+    return NONE if cell.recovered_s is None else f"{cell.recovered_s:.1f} s"
+
+
+def numbers(cell: Cell) -> tuple[str, ...]:
+    """Both, as far as they are known, for people."""
+    if not cell.figures:
+        return ("no figures",)
+    recovered = "recovery not seen" if cell.recovered_s is None else f"back after {recovery(cell)}"
+    return _unbroken(f"{availability(cell)} decided"), _unbroken(recovered)
+
+
+def misses(cell: Cell) -> str:
+    """The targets that it misses, in short; empty if there are none."""
+    return ", ".join(each.target.short for each in cell.missed)
+
+
+def as_text(cell: Cell | None) -> str:
+    """All that stands in a cell."""
+    if cell is None:
+        return NOT_RUN
+    mark = f"; ✗ {misses(cell)}" if cell.missed else ""
+    return f"{verdict(cell)}, {availability(cell)}, {recovery(cell)}{mark}"
+
+
+def remarks(found: Matrix) -> list[str]:
+    """Which targets are missed, and by how much; and what the cells can't show."""
+    told = [f"{each.words}, {each.strategy}: {missed.sentence}." for each in found.cells for missed in each.missed]
+    unjudged = sum(bool(each.not_shown) for each in found.cells)
+    if unjudged:
+        cells = "1 cell a target" if unjudged == 1 else f"{unjudged} cells targets"
+        told.append(f"In {cells} could not be judged for want of evidence; the cell's page says which, and why.")
+    fewest = min((each.count for each in found.cells), default=SEEDS)
+    if fewest < SEEDS:
+        told.append(f"The targets are meant for at least {SEEDS} trials a cell; the smallest here has {fewest}.")
+    return told
+
+
+def heading(row: FaultCase) -> str:
+    """What a row is called: the faults for people, with the suite's name for the case."""
+    return row.words if row.words == row.case else f"{row.words} ({row.case})"
+
+
+def _unbroken(words: str) -> str:
+    """On one line."""
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
