@@ -9,6 +9,7 @@ import pytest
 
 from reports.report import ReportPaths, write_report
 from tests.browser import Browser, browser, executable
+from tests.outage_lab import lab
 from tests.outages import outage_suite
 
 pytestmark = pytest.mark.skipif(executable() is None, reason="there is no Chromium on the PATH")
@@ -27,6 +28,19 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
     return write_report(outage_suite(tmp_path_factory.mktemp("report") / "suite", seeds=2))
 
 
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The report of many faults, in which not all is well, and pages beside it."""
+    found = write_report(lab(tmp_path_factory.mktemp("lab") / "suite", mishaps=True))
+    pages = {page.stem: page for page in found.outages}
+    return {
+        "report": found.html,
+        "cell": pages["redis-kill--redis_lock"],
+        "case": pages["redis-and-a-worker"],
+        "forged": pages["commit-reply-lost--redis_lua"],
+    }
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_asks_the_network_for_nothing_and_complains_of_nothing(
@@ -42,6 +56,10 @@ def test_it_asks_the_network_for_nothing_and_complains_of_nothing(
 def test_it_fits_the_window_and_only_tables_scroll(tab: Browser, paths: ReportPaths, width: int) -> None:
     tab.open(paths.html, width=width)
 
+    assert_fits(tab, width)
+
+
+def assert_fits(tab: Browser, width: int) -> None:
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     outside = """[...document.querySelectorAll("main *")].filter(each =>
         !each.closest(".scroll") && !each.closest("svg") && !each.closest("pre") && !each.closest("details:not([open])")
@@ -64,6 +82,46 @@ def test_every_picture_is_there_and_its_text_can_be_read(tab: Browser, paths: Re
         " each.getBoundingClientRect().height))"
     )
     assert smallest >= 7
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["report", "cell", "case", "forged"])
+def test_the_matrix_and_its_pages_fit_and_need_nothing_but_themselves(
+    tab: Browser, matrix: dict[str, Path], name: str, width: int
+) -> None:
+    tab.open(matrix[name], width=width, dark=width == WIDTHS[0])
+
+    assert [url for url in tab.requests if not url.startswith("data:")] == [matrix[name].as_uri()]
+    assert tab.complaints == []
+    assert_fits(tab, width)
+
+
+def test_a_cell_leads_to_its_page_and_back(tab: Browser, matrix: dict[str, Path]) -> None:
+    tab.open(matrix["report"], width=1440)
+    there = tab.evaluate("document.querySelector('.matrix .FAIL a').href")
+    assert there == matrix["forged"].as_uri()
+    tab.open(matrix["forged"], width=1440)
+    assert tab.evaluate("document.querySelector('h1 a').href") == matrix["report"].as_uri()
+
+
+def test_what_happened_stands_on_the_first_screen_of_a_cells_page(tab: Browser, matrix: dict[str, Path]) -> None:
+    tab.open(matrix["cell"], width=1440)
+    tops = tab.evaluate(
+        "['.verdict', 'figure svg', '.tiles'].map(each => document.querySelector(each).getBoundingClientRect().top)"
+    )
+    assert all(top < 450 for top in tops)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "selector", [".matrix .PASS .tag", ".matrix .FAIL .tag", ".matrix .FAIL span", ".matrix .missed strong", ".tag"]
+)
+def test_the_cells_words_stand_out_from_their_tints(
+    tab: Browser, matrix: dict[str, Path], selector: str, dark: bool
+) -> None:
+    tab.open(matrix["report"], width=1440, dark=dark)
+
+    assert contrast(tab, selector) >= 4.5
 
 
 def contrast(tab: Browser, selector: str) -> float:
