@@ -156,7 +156,6 @@ class TrialDocument(Document):
     stores_lost: bool = False  # the harness could not read, in the end, the stores that it had read before
     wiring: dict[str, Any] = {}  # what lay between the app and its stores, and the app's settings; empty: nothing
     fingerprint: dict[str, dict[str, Any]] = {}
-    wiring: dict[str, Any] = {}  # how the app was set, and how far it was from its stores
     problems: tuple[str, ...] = ()
 
     @property
