@@ -11,14 +11,16 @@ AS_IT_IS = "as it is"
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """``store_rtt_ms``: the round trip that was put between app and stores, 0 for none. ``measured_ms``: by store.
+    """``proxied``: a proxy stood between app and stores. ``store_rtt_ms``: what it added to a round trip, 0 for nothing.
 
+    ``measured_ms``: by store.
     ``app``: its settings that are not the default, by name.
 
     >>> Wiring.of({"store_rtt_ms": 1, "app": {"cache_jitter": "0"}, "round_trip_us": {"redis": 1200}})
-    Wiring(store_rtt_ms=1.0, measured_ms=(('redis', 1.2),), app=(('cache_jitter', '0'),))
+    Wiring(proxied=False, store_rtt_ms=1.0, measured_ms=(('redis', 1.2),), app=(('cache_jitter', '0'),))
     """
 
+    proxied: bool
     store_rtt_ms: float
     measured_ms: tuple[tuple[str, float], ...]
     app: tuple[tuple[str, str], ...]
@@ -28,6 +30,7 @@ class Wiring:
         """Of trial.json; what is not as it should be is left out."""
         measured, app = document.get("round_trip_us"), document.get("app")
         return cls(
+            proxied=document.get("proxied") is True,
             store_rtt_ms=_number(document.get("store_rtt_ms")) or 0.0,
             measured_ms=tuple(
                 (str(store), micros / 1e3)

@@ -19,7 +19,7 @@ class RedisPause(Fault):
     """As when it is failed over: commands that it has taken are executed late, all at once.
 
     A paused server leaves even CLIENT UNPAUSE undone, except on a connection that counts as a replica's; one that
-    listens by MONITOR does (processCommand and monitorCommand of Redis 6.2 to 8).
+    listens by MONITOR does (processCommand and monitorCommand in Redis' server.c, since 6.2).
     """
 
     hurts = "redis"

@@ -87,9 +87,10 @@ class TrialFigures:
         return not self.planned and not self.spans
 
     @property
-    def like(self) -> tuple[str, str, float, tuple[tuple[str, str], ...]]:
+    def like(self) -> tuple[str, str, bool, float, tuple[tuple[str, str], ...]]:
         """Trials that are alike in this may be measured by each other, but for their faults."""
-        return self.strategy, self.load, self.wiring.store_rtt_ms, self.wiring.app
+        wiring = self.wiring
+        return self.strategy, self.load, wiring.proxied, wiring.store_rtt_ms, wiring.app
 
     @property
     def unplanned(self) -> tuple[tuple[float, float], ...]:

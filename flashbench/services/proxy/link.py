@@ -34,6 +34,11 @@ class Link:
         return f"127.0.0.1:{self._plan.port}"
 
     @property
+    def standing(self) -> int:
+        """How many connections there are at present."""
+        return len(self._connections)
+
+    @property
     def counts(self) -> Counts:
         """What it has done since its start."""
         return Counts(**self.tally)

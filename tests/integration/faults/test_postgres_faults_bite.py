@@ -44,9 +44,9 @@ def test_nothing_is_sold_while_a_lock_is_held_and_sales_go_on_when_it_is_not(sta
 def test_an_exhausted_pool_is_seen_by_all_of_its_connections_waiting(stack: StackInfo) -> None:
     with (
         selling(stack, "row_lock", CROWD) as shop,
-        lasting("postgres_pool", scene(stack, shop.sale_id)) as shown,
+        lasting("postgres_pool", scene(stack, shop.sale_id), share=1.0) as shown,
     ):
-        assert f"all {POOL} connections of a worker" in shown or f"all {2 * POOL} connections of the app" in shown
+        assert f"{POOL} of the {POOL} connections of worker" in shown or f"{2 * POOL} of the {2 * POOL}" in shown
 
 
 def test_a_lock_that_nobody_wants_does_not_bite(stack: StackInfo) -> None:

@@ -62,14 +62,18 @@ def tended(server: Pretended, said: list[str]) -> Tended:
     return Tended(server, lambda: None, said.append)
 
 
+def running(server: Pretended) -> bool:
+    return server.pid is not None
+
+
 def test_what_was_killed_on_order_stays_away_until_it_is_ordered_back(tended: Tended, server: Pretended) -> None:
     tended(Order.KILL)
     for second in range(60):
         tended.tend(float(second))
-    assert not server.up
+    assert not running(server)
 
     tended(Order.START)
-    assert server.up
+    assert running(server)
 
 
 def test_what_ended_by_itself_comes_back_after_a_while(tended: Tended, server: Pretended, said: list[str]) -> None:
@@ -77,10 +81,10 @@ def test_what_ended_by_itself_comes_back_after_a_while(tended: Tended, server: P
 
     tended.tend(100.0)
     tended.tend(100.0 + BACK_AFTER_S - 0.01)
-    assert not server.up
+    assert not running(server)
     tended.tend(100.0 + BACK_AFTER_S)
 
-    assert server.up
+    assert running(server)
     assert said == ["Pretended has ended unasked; it is started again, as good as new, in 2 s"]
 
 
@@ -93,7 +97,7 @@ def test_what_does_not_come_back_is_tried_again(tended: Tended, server: Pretende
     server.able = True
     for second in range(10, 14):
         tended.tend(float(second))
-    assert server.up
+    assert running(server)
 
 
 def test_what_ends_again_after_it_was_ordered_back_is_brought_back_too(tended: Tended, server: Pretended) -> None:
@@ -104,7 +108,7 @@ def test_what_ends_again_after_it_was_ordered_back_is_brought_back_too(tended: T
     tended.tend(0.0)
     tended.tend(BACK_AFTER_S)
 
-    assert server.up
+    assert running(server)
 
 
 def test_an_order_that_a_server_can_not_obey_is_refused_by_name(tended: Tended, server: Pretended) -> None:

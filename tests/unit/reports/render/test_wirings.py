@@ -123,4 +123,4 @@ def test_an_order_that_changes_is_told_at_each_round_trip(tmp_path: Path) -> Non
     ],
 )
 def test_a_wiring_that_is_not_as_it_should_be_is_none(document: dict[str, object]) -> None:
-    assert Wiring.of(document) == Wiring(0.0, (), ())
+    assert Wiring.of(document) == Wiring(False, 0.0, (), ())
