@@ -11,7 +11,7 @@ AS_IT_IS = "as it is"
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """``proxied``: a proxy stood between app and stores. ``store_rtt_ms``: what it added to a round trip, 0 for nothing.
+    """``proxied``: a proxy stood between app and stores; ``store_rtt_ms``: what it added to a round trip, or 0.
 
     ``measured_ms``: by store.
     ``app``: its settings that are not the default, by name.
