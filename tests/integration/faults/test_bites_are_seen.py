@@ -16,8 +16,6 @@ from flashbench.services import StackInfo
 from flashbench.services.proxy.control import ProxyControl
 from tests.integration.faults.shop import POOL, scene, selling, until_shown
 
-pytestmark = pytest.mark.alone
-
 LOOKS_S = 0.3
 NOT_CARRIED_OUT: list[tuple[str, Any, str, Any]] = [
     ("redis_flush", redis.Redis, "flushall", lambda *_: True),

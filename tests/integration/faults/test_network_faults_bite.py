@@ -16,8 +16,6 @@ from flashbench.services import StackInfo
 from flashbench.services.proxy.plan import through
 from tests.integration.faults.shop import lasting, scene, selling, until_shown
 
-pytestmark = pytest.mark.alone
-
 STORES = pytest.mark.parametrize("store", ["redis", "postgres"])
 EVERY: list[tuple[str, dict[str, Any]]] = [
     ("net_latency", {"latency_ms": 5.0, "jitter_ms": 2.0}),
@@ -82,6 +80,7 @@ def test_the_answer_to_a_commit_can_be_thrown_away(stack: StackInfo) -> None:
         shop.sells()
 
 
+@pytest.mark.alone
 def test_what_a_slow_link_takes_longer_is_what_was_asked_for(stack: StackInfo) -> None:
     where = scene(stack)
     with redis_client(over(where, "redis")) as client:

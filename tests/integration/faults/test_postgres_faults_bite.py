@@ -11,8 +11,6 @@ from flashbench.services import StackInfo
 from flashbench.vocabulary import Outcome
 from tests.integration.faults.shop import POOL, SKU, lasting, scene, selling, until_shown
 
-pytestmark = pytest.mark.alone
-
 CROWD = 6 * POOL
 
 

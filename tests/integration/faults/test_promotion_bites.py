@@ -12,8 +12,6 @@ from flashbench.services.control import Control, Order
 from flashbench.services.proxy.plan import through
 from tests.integration.faults.shop import lasting, scene, selling, until_shown
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def stack(proxied_stack: StackInfo) -> StackInfo:

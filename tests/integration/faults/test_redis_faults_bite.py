@@ -15,8 +15,6 @@ from flashbench.services import StackInfo
 from flashbench.services.control import Control, Order
 from tests.integration.faults.shop import lasting, scene, selling, until_shown
 
-pytestmark = pytest.mark.alone
-
 EVERY = ["redis_kill", "redis_hang", "redis_restart", "redis_rollback", "redis_pause", "redis_flush"]
 EVERY += ["redis_script_flush", "redis_full"]
 

@@ -12,8 +12,6 @@ from benchmarks.workers import Workers
 from flashbench.services import StackInfo
 from tests.integration.faults.shop import lasting, scene, selling, until_shown
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def stack(faulty_stack: StackInfo) -> StackInfo:
