@@ -189,6 +189,8 @@ class Buyer(FastHttpUser):
             while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES, repeatable=repeatable)) is not None:
                 again_ns = time.monotonic_ns() + int(pause_s * 1e9)
                 gevent.sleep(pause_s)
+                if self._load.closed:
+                    break
                 answer = self._try(number, tries, sku, order, again_ns)
                 tries += 1
         finally:

@@ -183,6 +183,11 @@ class LoadWorker:
 
     # The end
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is recorded any more, so that nothing may be sent."""
+        return self._closed
+
     def close(self, hurry: Callable[[], bool] = lambda: False) -> WorkerClosing | None:
         """No new attempts; wait for those in flight, at most the limit; cut off the rest; leave the last word.
 
