@@ -21,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from target_app.cache.breaker import NEVER_OPENS, BreakerLimits, CircuitBreaker
+from target_app.cache.closed_transport import closed_is_lost
 from target_app.cache.listener import Listener
 from target_app.strategies.protocol import RedisAwayError
 from target_app.timing import spent
@@ -132,9 +133,10 @@ class BreakerRedis:
         """Run the command and tell the breaker what came of it."""
         sent = learned = False
         try:
-            await self._have_connection(client)
-            sent = True
-            answer = await _within(command(client), self._command_timeout_s)
+            with closed_is_lost():
+                await self._have_connection(client)
+                sent = True
+                answer = await _within(command(client), self._command_timeout_s)
         except REFUSED as error:
             learned = True
             self.breaker.succeeded(ticket, time.monotonic())

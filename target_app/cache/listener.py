@@ -10,6 +10,8 @@ from collections.abc import Callable
 import redis.asyncio as redis_asyncio
 from redis.exceptions import RedisError
 
+from target_app.cache.closed_transport import closed_is_lost
+
 SILENCE_S = 1.0  # without a message; then Redis is asked whether it is there
 RETRY_MIN_S, RETRY_MAX_S = 0.3, 0.6
 
@@ -36,7 +38,7 @@ class Listener:
 
     async def _listen(self) -> None:
         while True:
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
+            with contextlib.suppress(RedisError, OSError, TimeoutError), closed_is_lost():
                 await self._listen_once()
             self.listening.clear()
             await asyncio.sleep(random.uniform(RETRY_MIN_S, RETRY_MAX_S))
