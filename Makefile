@@ -13,7 +13,7 @@ bench: install
 
 # What loads the machine or measures time has it for itself; the rest shares its cores, a file of tests at a time.
 test: install
-	$(BIN)/pytest -n 2 --dist loadfile -m "not alone" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" $(ARGS)
 	$(BIN)/pytest -m alone $(ARGS)
 
 lint: install

@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from benchmarks.progress import RunProgress
+from benchmarks.resuming import is_finished
 from benchmarks.suite import Scenario
 from benchmarks.warm_up import warm_up
 from benchmarks.wiring import Wiring, shared
 from flashbench.catalogue import Contender
+from flashbench.evidence.documents import FAULTS, FaultEvent, lasting_faults
 from flashbench.services import Stack, StackInfo, StackRequest
 from flashbench.services.app import ready_workers
 from flashbench.services.machine import measure_postgres, measure_redis
@@ -40,6 +45,7 @@ class Place:
         self._wirings: Mapping[Wiring, Wiring] = shared(scenarios)
         self._stacks: dict[Wiring, Stack] = {}
         self._measured: dict[Wiring, dict[str, float]] = {}
+        self._spoiled: set[Wiring] = set()
         self._leaving = ExitStack()
 
     def warm_up(self) -> None:
@@ -53,14 +59,20 @@ class Place:
         return next(iter(self._stacks.values())).info
 
     def stack(self, scenario: Scenario) -> StackInfo:
-        """The stack for a scenario; a new one if the last was lost, since the rest of the suite must go on."""
+        """The stack for a scenario; a new one if the last was lost or spoiled: the rest of the suite must go on."""
         way = Wiring.of(scenario).way
-        if not _serves(self._stacks[way]):
+        if way in self._spoiled or not _serves(self._stacks[way]):
             self._progress.step("the stack is not whole any more; starting another")
             self._stacks[way].stop()
             self._start(way)
+            self._spoiled.discard(way)
             self._warm_up(self._stacks[way].info)
         return self._stacks[way].info
+
+    def see(self, scenario: Scenario, folder: Path) -> None:
+        """Look at the evidence of a trial that is over: what its faults did and nobody undid must not meet the next."""
+        if scenario.faults and not (is_finished(folder) and _all_undone(folder)):
+            self._spoiled.add(Wiring.of(scenario).way)
 
     def wiring(self, scenario: Scenario) -> dict[str, Any]:
         """What a trial of the scenario says of its stack; with the round trips through the proxy if there is one."""
@@ -103,6 +115,15 @@ def _serves(stack: Stack) -> bool:
         if len(ready) >= stack.info.app_workers:
             return True
     return False
+
+
+def _all_undone(folder: Path) -> bool:
+    """Whether every fault that a trial injected was seen to be healed, as far as its evidence can be read."""
+    try:
+        lines = (folder / FAULTS).read_bytes().splitlines() if (folder / FAULTS).exists() else []
+        return not lasting_faults(FaultEvent.from_json(line) for line in lines if line.strip())
+    except (OSError, ValidationError):
+        return False
 
 
 def _round_trips_us(info: StackInfo, proxy: ProxyControl) -> dict[str, float]:

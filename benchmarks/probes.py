@@ -49,6 +49,18 @@ def redis_answers(url: str) -> bool:
         return False
 
 
+def redis_is_silent(url: str) -> str | None:
+    """What shows that it takes connections and answers nothing; None if it does answer, or takes none."""
+    try:
+        with redis_client(url, SILENCE_S) as client:
+            client.ping()
+    except redis.TimeoutError:
+        return f"it takes a connection, and leaves a PING unanswered for {1000 * SILENCE_S:.0f} ms"
+    except redis.RedisError:
+        return None
+    return None
+
+
 def redis_snapshot_file(client: redis.Redis) -> Path:
     """Where a Redis writes its snapshot, and looks for one when it starts."""
     return Path(redis_setting(client, "dir")) / redis_setting(client, "dbfilename")

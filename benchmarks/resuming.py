@@ -39,7 +39,19 @@ def unfinished_run(out: Path, planned: SuiteDocument) -> Path | None:
 
 def to_be_run(folder: Path, trials: Sequence[str]) -> list[str]:
     """Those of a suite's trials, by folder name, that have to be run, or run again."""
-    return [trial for trial in trials if not _is_finished(folder / trial)]
+    return [trial for trial in trials if not is_finished(folder / trial)]
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the harness carried a trial to its end, whatever came of it."""
+    try:
+        trial = TrialDocument.from_json((folder / TRIAL).read_bytes())
+        VerdictDocument.from_json((folder / VERDICT).read_bytes())
+    except (OSError, ValidationError):
+        return False
+    closed = {each.worker for each in trial.closings}
+    whole = trial.moments.collected_ns is not None and closed >= set(trial.workers)
+    return whole and not trial.interrupted and not trial.stores_lost
 
 
 def set_aside(folder: Path, trials: Sequence[str]) -> None:
@@ -88,14 +100,3 @@ def _is_running(folder: Path) -> bool:
             return False
     except (UsageError, OSError):
         return True
-
-
-def _is_finished(folder: Path) -> bool:
-    try:
-        trial = TrialDocument.from_json((folder / TRIAL).read_bytes())
-        VerdictDocument.from_json((folder / VERDICT).read_bytes())
-    except (OSError, ValidationError):
-        return False
-    closed = {each.worker for each in trial.closings}
-    whole = trial.moments.collected_ns is not None and closed >= set(trial.workers)
-    return whole and not trial.interrupted and not trial.stores_lost

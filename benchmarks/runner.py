@@ -28,7 +28,7 @@ from flashbench.evidence.documents import SUITE, VERDICT, SuiteDocument, Verdict
 from flashbench.load.options import defaults, parameter_names
 from flashbench.services import StackInfo, StackRequest
 from flashbench.services.machine import fingerprint
-from reports.comparison.fingerprints import machine_differences, work_differences
+from reports.comparison.fingerprints import build_differences, speed_differences, work_differences
 
 POLL_S = 0.2
 
@@ -107,7 +107,7 @@ def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
                 request, [context.enter_context(_place(request, progress)) for _ in range(request.suite.stacks)]
             )
             progress.step("measuring the machine and its stores")
-            side.begin()
+            side.begin(progress)
             sides.append(side)
         finished = _run_all(sides, progress)
     if not finished:
@@ -158,10 +158,12 @@ class _Side:
         self.request, self.places = request, places
         trials = to_be_run(request.folder, [run.trial for run in request.runs])
         self.runs = [run for run in request.runs if run.trial in trials]
-        self.document = _with_marks(request, places[0].first, suite_in(request.folder))
+        self.document, self.remarks = _with_marks(request, places[0].first, suite_in(request.folder))
 
-    def begin(self) -> None:
+    def begin(self, progress: RunProgress) -> None:
         """Write down what is planned, and put aside what an earlier run left unfinished."""
+        for remark in self.remarks:
+            progress.step(f"unlike when this run was begun: {remark}")
         set_aside(self.request.folder, [run.trial for run in self.runs])
         write_suite(self.request.folder, self.document)
 
@@ -189,7 +191,7 @@ class _Side:
         }
         log = self.request.folder / "logs" / f"{run.trial}.log"
         process = LocustProcess(run, stack, self.request.folder, log, briefing)
-        return _RunningTrial(self, run, process, log, time.monotonic() + process.limit_s)
+        return _RunningTrial(self, run, place, process, log, time.monotonic() + process.limit_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ class _RunningTrial:
 
     side: _Side
     run: PlannedRun
+    place: Place
     process: LocustProcess
     log: Path
     deadline_s: float
@@ -209,7 +212,9 @@ class _RunningTrial:
     def close(self, progress: RunProgress) -> None:
         """End it, if it has not ended, and say what came of it."""
         self.process.kill()
-        progress.done(_outcome(self.run, self.side.request.folder / self.run.trial, self.log))
+        folder = self.side.request.folder / self.run.trial
+        self.place.see(self.run.scenario, folder)
+        progress.done(_outcome(self.run, folder, self.log))
 
 
 def _place(request: RunRequest, progress: RunProgress) -> Place:
@@ -223,26 +228,29 @@ def _place(request: RunRequest, progress: RunProgress) -> Place:
     return Place(asked, request.suite.scenarios, tuple(contenders), progress)
 
 
-def _with_marks(request: RunRequest, stack: StackInfo, begun: SuiteDocument | None) -> SuiteDocument:
-    """What is planned, with the fingerprint of the servers and the machine that it is run on.
+def _with_marks(
+    request: RunRequest, stack: StackInfo, begun: SuiteDocument | None
+) -> tuple[SuiteDocument, Sequence[str]]:
+    """What is planned, with the fingerprint of the servers and the machine that it is run on, and what to remark on it.
 
-    UsageError if these are not those with which the run had ``begun`` that is taken up.
+    UsageError if these are not those with which the run had ``begun`` that is taken up. That a disk or a store answers
+    more slowly than then is a remark: it may be what else the machine does just now.
     """
     planned, marks = request.document(), fingerprint(stack)
     marks["work"] |= planned.fingerprint["work"]
     found = SuiteDocument.from_json(planned.model_copy(update={"fingerprint": marks}).to_json())
     if begun is None:
-        return found
+        return found, ()
     before, now = begun.fingerprint, found.fingerprint
     differences = [
         *work_differences(before["work"], now["work"]),
-        *machine_differences(before["machine"], now["machine"]),
+        *build_differences(before["machine"], now["machine"]),
     ]
     if differences:
         raise UsageError(
             f"{request.folder} was begun under other circumstances ({'; '.join(differences)}): begin anew with --fresh."
         )
-    return begun.model_copy(update={"interrupted": False})
+    return begun.model_copy(update={"interrupted": False}), speed_differences(before["machine"], now["machine"])
 
 
 def _run_all(sides: Sequence[_Side], progress: RunProgress) -> bool:

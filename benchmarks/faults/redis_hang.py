@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import redis
-
 from benchmarks.fault import Fault
-from benchmarks.probes import SILENCE_S, redis_answers, redis_client
+from benchmarks.probes import redis_answers, redis_is_silent
 from flashbench.services.control import Order
 
 
@@ -18,14 +16,7 @@ class RedisHang(Fault):
         self.scene.order("redis", Order.HANG)
 
     def bite(self) -> str | None:
-        try:
-            with redis_client(self.scene.redis_url, SILENCE_S) as client:
-                client.ping()
-        except redis.TimeoutError:
-            return f"it takes a connection, and leaves a PING unanswered for {1000 * SILENCE_S:.0f} ms"
-        except redis.RedisError:
-            return None
-        return None
+        return redis_is_silent(self.scene.redis_url)
 
     def heal(self) -> None:
         self.scene.order("redis", Order.RESUME)

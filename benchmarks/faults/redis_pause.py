@@ -9,7 +9,7 @@ from typing import Any
 import redis
 
 from benchmarks.fault import Fault, FaultError, Scene
-from benchmarks.probes import SILENCE_S, redis_answers, redis_client, redis_connection
+from benchmarks.probes import redis_answers, redis_connection, redis_is_silent
 
 _AT_MOST_MS = 3_600_000  # as long as a load may last; it is told to go on long before
 _LINES = 10_000
@@ -34,14 +34,7 @@ class RedisPause(Fault):
         self._say("CLIENT", "PAUSE", str(_AT_MOST_MS), "ALL")
 
     def bite(self) -> str | None:
-        try:
-            with redis_client(self.scene.redis_url, SILENCE_S) as client:
-                client.ping()
-        except redis.TimeoutError:
-            return f"it takes a connection, and leaves a PING unanswered for {1000 * SILENCE_S:.0f} ms"
-        except redis.RedisError:
-            return None
-        return None
+        return redis_is_silent(self.scene.redis_url)
 
     def heal(self) -> None:
         if self._exempt is None:

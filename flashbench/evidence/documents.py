@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -303,6 +304,14 @@ class FaultEvent(Document):
     step: Literal["injected", "bit", "healed"]
     at_ns: int
     detail: str = ""
+
+
+def lasting_faults(events: Iterable[FaultEvent]) -> tuple[str, ...]:
+    """The faults that were injected and not seen to be healed, by name."""
+    steps: dict[str, set[tuple[int, str]]] = {"injected": set(), "bit": set(), "healed": set()}
+    for each in events:
+        steps[each.step].add((each.place, each.fault))
+    return tuple(fault for _, fault in sorted(steps["injected"] - steps["healed"]))
 
 
 class CaughtControl(Document):

@@ -189,8 +189,6 @@ class Buyer(FastHttpUser):
             while (pause_s := pause_before_retry(answer, tries, at_most=MOST_TRIES, repeatable=repeatable)) is not None:
                 again_ns = time.monotonic_ns() + int(pause_s * 1e9)
                 gevent.sleep(pause_s)
-                if self._load.closed:
-                    break
                 answer = self._try(number, tries, sku, order, again_ns)
                 tries += 1
         finally:
@@ -210,7 +208,9 @@ class Buyer(FastHttpUser):
         return answers[-1]
 
     def _try(self, attempt: int, number: int, sku: int, order: PurchaseOrder, intended_ns: int) -> Answer:
-        """One request, recorded however it ends."""
+        """One request, recorded however it ends; none where nothing is recorded any more."""
+        if self._load.closed:
+            return Answer(Outcome.UNKNOWN)
         contract = self._load.contract
         request = contract.purchase_request(order)
         answer, returned_ns = Answer(Outcome.UNKNOWN), None

@@ -16,7 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flashbench.evidence.bundle import Bundle
-from flashbench.evidence.documents import DRAIN_WORKER, StockSnapshot, StoreReading, TrialDocument
+from flashbench.evidence.documents import (
+    DRAIN_WORKER,
+    StockSnapshot,
+    StoreReading,
+    TrialDocument,
+    lasting_faults,
+)
 from flashbench.evidence.records import OUTCOME_CODE
 from flashbench.vocabulary import Outcome
 
@@ -121,7 +127,7 @@ class History:
             tries_whole=bundle.tries_whole,
             reads_whole=bundle.reads_whole,
             ledger_whole=bundle.ledger_whole,
-            lasting=lasting_faults(bundle),
+            lasting=lasting_faults(bundle.faults),
         )
 
     @property
@@ -300,12 +306,3 @@ def integers(column: pd.Series, absent: int = NULL) -> Ints:
 def _arrow(column: pd.Series) -> pa.Array:
     array = pa.array(column, type=pa.large_string())
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
-def lasting_faults(bundle: Bundle) -> tuple[str, ...]:
-    """The faults that were injected and not seen to be healed, by name."""
-    steps = {
-        step: {(each.place, each.fault) for each in bundle.faults if each.step == step}
-        for step in ("injected", "healed")
-    }
-    return tuple(fault for _, fault in sorted(steps["injected"] - steps["healed"]))

@@ -31,8 +31,18 @@ def under_test(base: Facts, new: Facts) -> list[str]:
 
 
 def machine_differences(base: Facts, new: Facts) -> list[str]:
-    """How the machines differ, one sentence each. Measured times differ if one is three times the other."""
-    found = [sentence for name in _MACHINE for sentence in _different(name, base.get(name), new.get(name))]
+    """How the machines differ, one sentence each."""
+    return [*build_differences(base, new), *speed_differences(base, new)]
+
+
+def build_differences(base: Facts, new: Facts) -> list[str]:
+    """How the machines differ in what they are, whatever else is going on there."""
+    return [sentence for name in _MACHINE for sentence in _different(name, base.get(name), new.get(name))]
+
+
+def speed_differences(base: Facts, new: Facts) -> list[str]:
+    """Which measured times differ: one is three times the other."""
+    found = []
     for name in _MEASURED:
         before, after = base.get(name), new.get(name)
         if isinstance(before, int | float) and isinstance(after, int | float) and min(before, after) > 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from flashbench.evidence.bundle import Bundle
-from reports.checks.history import UNKNOWN, History, lasting_faults
+from flashbench.evidence.documents import lasting_faults
+from reports.checks.history import UNKNOWN, History
 from reports.judging.contention import most_in_flight
 from reports.judging.stated import differences
 
@@ -85,4 +86,4 @@ def _faults(bundle: Bundle) -> list[str]:
             found.append(f"{which} did not bite")
         elif began_ns is None or ended_ns is None or not any(began_ns <= at_ns <= ended_ns for at_ns in bites_ns):
             found.append(f"{which} did not bite while the load was on")
-    return found + [f"the fault {fault} was not healed before the drain" for fault in lasting_faults(bundle)]
+    return found + [f"the fault {fault} was not healed before the drain" for fault in lasting_faults(bundle.faults)]

@@ -45,7 +45,6 @@ def command(pattern: str) -> str:
     return re.sub(r"run (smoke|quick)", "run tiny.toml", found).replace("-t 5s", "-t 2s")
 
 
-@pytest.mark.alone
 def test_the_first_attempt_fails_as_the_page_says(place: Path) -> None:
     done = run(command(r"smoke .*optimistic"), place)
 
@@ -55,7 +54,6 @@ def test_the_first_attempt_fails_as_the_page_says(place: Path) -> None:
     assert not re.search(r"optimistic.*FAIL.*I1\b", done.stdout), "the page says that it never sells a unit twice"
 
 
-@pytest.mark.alone
 def test_the_second_attempt_passes_beside_a_reference_strategy(place: Path) -> None:
     assert command(r"smoke .*guarded").replace("tiny.toml", "smoke") in COMMANDS["your-own-strategy.md"]
     done = run(command(r"quick .*guarded"), place)
@@ -65,7 +63,6 @@ def test_the_second_attempt_passes_beside_a_reference_strategy(place: Path) -> N
     assert re.search(r"redis_lua +pass +PASS", done.stdout)
 
 
-@pytest.mark.alone
 def test_locust_takes_a_strategy_of_ones_own(place: Path) -> None:
     done = run(command(r"locust .*guarded"), place)
     assert done.returncode == 0, done.stdout + done.stderr

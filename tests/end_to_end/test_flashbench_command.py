@@ -9,13 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from benchmarks.cli.verdict_table import print_suite, wide_console
+from tests.waiting import until
 
 TINY = """
 summary = "as small as can be"
@@ -54,7 +53,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     return folder, done
 
 
-@pytest.mark.alone
 def test_a_suite_passes_with_its_control_caught_and_a_report(
     finished: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -68,7 +66,6 @@ def test_a_suite_passes_with_its_control_caught_and_a_report(
     assert {path.name for path in folder.iterdir()} >= {"report.html", "report.md", "report.json", "suite.json"}
 
 
-@pytest.mark.alone
 def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
@@ -86,7 +83,6 @@ def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
     assert before == {path: path.stat().st_mtime_ns for path in copy.rglob("*.parquet")}
 
 
-@pytest.mark.alone
 def test_a_report_that_cannot_be_written_hides_no_verdict(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,7 +97,6 @@ def test_a_report_that_cannot_be_written_hides_no_verdict(
     assert "the report can't be written" in shown
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("damage", ["altered", "missing"])
 def test_an_audit_of_damaged_evidence_is_unproven_and_names_the_file(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, damage: str
@@ -185,7 +180,6 @@ def test_a_port_in_use_is_one_sentence() -> None:
     assert "is in use" in done.stderr
 
 
-@pytest.mark.alone
 def test_doctor_says_what_will_be_used_why_and_how_fast() -> None:
     done = flashbench("doctor")
 
@@ -212,7 +206,6 @@ def test_list_names_what_there_is(kind: str, names: set[str]) -> None:
     assert flashbench("list", kind).returncode == 0
 
 
-@pytest.mark.alone
 def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY.replace("run_time_s = 1", "run_time_s = 8"))
     process = subprocess.Popen(
@@ -227,7 +220,7 @@ def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path)
     for line in process.stdout:
         if line.startswith("trial 1 of 2"):
             break
-    wait_until(lambda: any((tmp_path / "out").glob("*/001-*/tries-0.bin")))
+    assert until(lambda: any((tmp_path / "out").glob("*/001-*/tries-0.bin")))
 
     os.killpg(process.pid, signal.SIGINT)
     shown = process.stdout.read()
@@ -236,10 +229,3 @@ def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path)
     assert process.wait(60) == 11, shown
     assert "was planned and is missing" in shown
     assert "report.html" in shown
-
-
-def wait_until(true: Callable[[], bool], limit_s: float = 30) -> None:
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)

@@ -14,10 +14,9 @@ import pytest
 
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, VerdictDocument
 from flashbench.vocabulary import Verdict
-from tests.end_to_end.test_flashbench_command import TINY, wait_until
+from tests.end_to_end.test_flashbench_command import TINY
 from tests.integration.services.test_supervisor import left_in
-
-pytestmark = pytest.mark.alone
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tiny.toml").write_text(TINY)
     yield tmp_path
-    wait_until(lambda: not left_in(tmp_path / "tmp"))
+    assert until(lambda: not left_in(tmp_path / "tmp"))
 
 
 class Run:
@@ -55,7 +54,7 @@ class Run:
     def until_in_trial(self, number: int) -> None:
         """Until the load of a trial is on."""
         self.until(f"trial {number} of ")
-        wait_until(lambda: any((self.place / "out").glob(f"*/00{number}-*/tries-0.bin")))
+        assert until(lambda: any((self.place / "out").glob(f"*/00{number}-*/tries-0.bin")))
 
     def child(self, word: str) -> psutil.Process:
         """The process below it in whose command line the word stands; it leads a group of its own."""
@@ -83,7 +82,7 @@ def test_what_was_cut_short_by_a_kill_is_taken_up_by_the_next_run(place: Path) -
     run.until_in_trial(2)
     run.process.kill()
     run.end()
-    wait_until(lambda: not left_in(place / "tmp"))
+    assert until(lambda: not left_in(place / "tmp"))
 
     again = Run(place)
     code, shown = again.end()
@@ -110,6 +109,38 @@ def test_a_stack_that_is_killed_costs_one_trial(place: Path) -> None:
     (lost,) = folder.glob(f"001-*/{VERDICT}")
     assert VerdictDocument.from_json(lost.read_bytes()).verdict is Verdict.UNPROVEN
     assert len(list(folder.glob(f"002-*/{VERDICT}"))) == 1
+
+
+HANGING = """
+strategies = ["row_lock"]
+
+[[scenarios]]
+name = "sustained"
+users = 10
+run_time_s = 6
+arrivals_per_s = 50
+stock = 400
+seeds = 2
+
+[[scenarios.faults]]
+fault = "redis_hang"
+at_s = 0.5
+for_s = 1.5
+"""
+
+
+def test_a_fault_that_nobody_is_left_to_heal_does_not_meet_the_next_trial(place: Path) -> None:
+    (place / "tiny.toml").write_text(HANGING)
+    run = Run(place)
+    run.until("trial 1 of ")
+    assert until(lambda: any("bit" in path.read_text() for path in (place / "out").glob("*/001-*/faults.jsonl")))
+    run.child("locust").kill()
+    _, shown = run.end()
+
+    assert "starting another" in shown
+    (folder,) = folders(place)
+    (second,) = folder.glob(f"002-*/{VERDICT}")
+    assert VerdictDocument.from_json(second.read_bytes()).verdict is Verdict.PASS
 
 
 def test_ctrl_c_twice_leaves_nothing(place: Path) -> None:

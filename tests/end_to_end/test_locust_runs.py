@@ -24,8 +24,6 @@ import pytest
 from flashbench.evidence.documents import TrialDocument, VerdictDocument
 from flashbench.services import Stack, StackRequest
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).resolve().parents[2]
 FLASH_SALE = str(ROOT / "locustfiles" / "flash_sale.py")
 NAIVE = f"{ROOT / 'benchmarks' / 'controls' / 'naive' / 'strategy.py'}:Naive"

@@ -46,7 +46,6 @@ def test_every_command_is_run_here_or_by_the_gate() -> None:
     assert all(command in GATE for command in run_by_the_gate)
 
 
-@pytest.mark.alone
 def test_the_locust_command_sells_exactly_what_there_is(place: Path) -> None:
     done = run(only(r"locust .*row_lock").replace("-t 10s", "-t 3s"), place)
 
@@ -57,7 +56,6 @@ def test_the_locust_command_sells_exactly_what_there_is(place: Path) -> None:
     assert done.stdout.rstrip().splitlines()[-1].startswith("PASS  row_lock")
 
 
-@pytest.mark.alone
 def test_the_readers_own_postgres_and_redis_serve(place: Path) -> None:
     with Stack.start(StackRequest(with_app=False), progress=lambda _: None) as stores:
         command = only("--database-url").replace("quick", "tiny.toml")

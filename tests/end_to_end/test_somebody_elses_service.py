@@ -40,7 +40,6 @@ def start() -> Iterator[Callable[..., str]]:
 
 
 @needs_node
-@pytest.mark.alone
 def test_a_service_that_is_right_passes_beside_a_control_and_the_verdict_says_on_whose_word(
     start: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -54,7 +53,6 @@ def test_a_service_that_is_right_passes_beside_a_control_and_the_verdict_says_on
 
 
 @needs_node
-@pytest.mark.alone
 def test_a_careless_one_fails_with_the_shortest_story(start: Callable[..., str], tmp_path: Path) -> None:
     done = run(start(LOCUST, "--careless").replace("-t 5s", "-t 1s").replace("--stock 300", "--stock 60"), tmp_path)
     assert done.returncode == 10, done.stdout + done.stderr

@@ -22,7 +22,7 @@ from flashbench.services.proxy.control import ProxyControl
 from flashbench.target.http import HttpTarget
 from flashbench.target.protocol import PurchaseOrder
 from flashbench.vocabulary import Outcome
-from tests.integration.services.test_supervisor import until
+from tests.waiting import until
 
 BUYERS = 6
 PAUSE_S = 0.01

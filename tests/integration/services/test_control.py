@@ -14,7 +14,7 @@ import redis
 
 from flashbench.services import Stack, StackRequest
 from flashbench.services.control import Control, Order, OrderRefusedError
-from tests.integration.services.test_supervisor import until
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

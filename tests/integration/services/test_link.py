@@ -17,7 +17,7 @@ from flashbench.services.proxy.behaviour import Behaviour
 from flashbench.services.proxy.connection import reset
 from flashbench.services.proxy.link import Link
 from flashbench.services.proxy.plan import LinkPlan, host_and_port
-from tests.integration.target_app.till import eventually
+from tests.waiting import eventually
 
 
 class Talker(asyncio.Protocol):

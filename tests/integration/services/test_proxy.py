@@ -26,7 +26,7 @@ from flashbench.services.control import Control, Order, OrderRefusedError
 from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
 from flashbench.services.proxy.plan import LinkPlan, ProxyPlan, host_and_port, server_place, through
-from tests.integration.services.test_supervisor import until
+from tests.waiting import until
 
 PLAIN = Behaviour()
 PATIENCE_S = 0.3

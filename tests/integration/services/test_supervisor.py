@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ import pytest
 
 from flashbench import UsageError
 from flashbench.services import Stack, StackRequest
+from tests.waiting import until
 
 OWNER = """
 import os, sys, time
@@ -29,16 +30,6 @@ with Stack.start(request, progress=lambda line: print(line, flush=True)) as stac
     print("up", stack.info.supervisor_pid, flush=True)
     time.sleep(60)
 """
-
-
-def until(true: Callable[[], bool], limit_s: float = 20.0) -> bool:
-    """Wait for a condition with a deadline."""
-    deadline = time.monotonic() + limit_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def left_in(folder: Path) -> list[str]:

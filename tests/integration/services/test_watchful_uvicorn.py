@@ -8,7 +8,7 @@ import psutil
 
 from flashbench.services import Stack, StackRequest
 from flashbench.services.app import ready_workers
-from tests.integration.services.test_supervisor import until
+from tests.waiting import until
 
 ROUND_S = 0.5  # how often uvicorn asks its workers how they are
 

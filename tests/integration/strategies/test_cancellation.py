@@ -10,7 +10,8 @@ import redis.asyncio as redis_asyncio
 
 from target_app.strategies.protocol import Limits, Sale, Sold, SoldOut
 from tests.integration.strategies.awaits import CancelledAt
-from tests.integration.strategies.workers import Worker, eventually, working
+from tests.integration.strategies.workers import Worker, working
+from tests.waiting import eventually
 
 SHORT = Limits(wait_s=0.1, lock_lease_s=1.0, hold_lease_s=0.5, commit_s=0.7)
 MOST_AWAITS = 60

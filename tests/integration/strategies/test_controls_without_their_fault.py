@@ -12,7 +12,8 @@ from benchmarks.catalogue import SUITES
 from flashbench.catalogue import Contender, controls
 from target_app.strategies.protocol import Counter, Purchase, Result, Sale, Sold, SoldOut, Unavailable
 from target_app.strategies.registry import load
-from tests.integration.strategies.workers import KINDS, Worker, eventually, working
+from tests.integration.strategies.workers import KINDS, Worker, working
+from tests.waiting import eventually
 
 LABELS = {each["label"] for each in tomllib.loads((SUITES / "outage-controls.toml").read_text())["scenarios"]}
 STOCK, BUYERS, RETURNING = 12, 20, 4

@@ -13,7 +13,8 @@ import redis.asyncio as redis_asyncio
 from target_app.failpoints import FailpointError
 from target_app.strategies.protocol import Limits, Result, Sale, Sold, SoldOut, Unavailable
 from tests.arming import arm, taken
-from tests.integration.strategies.workers import Worker, eventually, working
+from tests.integration.strategies.workers import Worker, working
+from tests.waiting import eventually
 
 SHORT = Limits(wait_s=0.1, lock_lease_s=1.0, hold_lease_s=0.5, commit_s=0.7)
 BRIEF = {"lock_timeout_s": 0.2, "statement_timeout_s": 0.3, "transaction_timeout_s": 0.4}

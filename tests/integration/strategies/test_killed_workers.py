@@ -3,8 +3,7 @@ a product for good."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from flashbench.target.protocol import Answer, PurchaseOrder
 from flashbench.trial.plan import sale_of
 from flashbench.vocabulary import Outcome
 from tests.arming import arm, taken
+from tests.waiting import until
 
 LEASE_S = 3.0  # of locks and holds
 STOCK = 4
@@ -35,16 +35,6 @@ def app(stores: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App
     )
     with Stack.start(request, progress=lambda _: None) as stack:
         yield stack, folder
-
-
-def until(true: Callable[[], bool], limit_s: float) -> bool:
-    """Wait for a condition with a deadline."""
-    deadline_s = time.monotonic() + limit_s
-    while not true():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def decided(target: HttpTarget, order: PurchaseOrder) -> Answer:

@@ -25,7 +25,8 @@ from target_app.strategies.protocol import (
 )
 from target_app.strategies.redis_lock.strategy import RELEASE
 from target_app.strategies.redis_lua.counter import Decision, SkuCounter
-from tests.integration.strategies.workers import Worker, eventually, working
+from tests.integration.strategies.workers import Worker, working
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.alone
 

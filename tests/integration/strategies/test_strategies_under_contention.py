@@ -11,7 +11,8 @@ import pytest
 import redis.asyncio as redis_asyncio
 
 from target_app.strategies.protocol import Limited, Sale, Sold, SoldOut
-from tests.integration.strategies.workers import Worker, eventually, working
+from tests.integration.strategies.workers import Worker, working
+from tests.waiting import eventually
 
 
 async def disturb(url: str, rng: random.Random, stop: asyncio.Event) -> int:

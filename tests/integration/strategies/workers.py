@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,11 +88,3 @@ async def working(
         await strategy.close()
         await redis.close()
         await database.close()
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float = 6.0) -> None:
-    """Wait until it holds; fail after the limit."""
-    deadline_s = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        await asyncio.sleep(0.02)

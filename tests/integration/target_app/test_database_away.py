@@ -11,7 +11,8 @@ import pytest
 
 from tests.integration.target_app.client import ADMIN, Client, NewWorker
 from tests.integration.target_app.proxy import proxied
-from tests.integration.target_app.till import SESSIONS, eventually, session
+from tests.integration.target_app.till import SESSIONS, session
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.alone
 

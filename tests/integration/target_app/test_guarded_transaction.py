@@ -20,7 +20,8 @@ from target_app.strategies.protocol import (
     Unavailable,
 )
 from tests.integration.strategies.awaits import CancelledAt
-from tests.integration.target_app.till import Till, eventually, till
+from tests.integration.target_app.till import Till, till
+from tests.waiting import eventually
 
 MOST_AWAITS = 40
 

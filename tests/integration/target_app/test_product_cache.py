@@ -17,7 +17,7 @@ from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
 from target_app.strategies.protocol import Item
 from tests.integration.target_app.client import Client, NewWorker
-from tests.integration.target_app.till import eventually
+from tests.waiting import eventually
 
 Caches = tuple[PostgresLedger, list[ProductCache]]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ from target_app.ledger.database import PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
 from target_app.strategies.protocol import Item, Purchase, Result, Sale
+from tests.waiting import eventually
 
 SESSIONS = """
     SELECT count(*) FROM pg_stat_activity
@@ -85,11 +84,3 @@ async def session(postgres_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg
         yield connection
     finally:
         await connection.close()
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float = 6.0) -> None:
-    """Wait until it holds; fail after the limit."""
-    deadline_s = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from flashbench.errors import UsageError
 from flashbench.vocabulary import ExitCode
 from reports.compare import write_comparison
 from reports.comparison.compared import Comparison, compare
-from reports.comparison.fingerprints import machine_differences, work_differences
+from reports.comparison.fingerprints import build_differences, machine_differences, work_differences
 from reports.render import comparison as render
 from tests.outages import FINGERPRINT, outage_suite
 
@@ -161,4 +161,6 @@ def test_fingerprints_differ_by_what_was_asked_and_where_it_ran() -> None:
     machine = {"cpu": "abacus", "fsync_p50_us": 1000}
     assert machine_differences(machine, {**machine, "fsync_p50_us": 2000}) == []
     assert machine_differences(machine, {**machine, "fsync_p50_us": 4000}) == ["fsync p50 us: 1000 against 4000"]
+    assert build_differences(machine, {**machine, "fsync_p50_us": 4000}) == [], "it may just be busy"
+    assert build_differences(machine, {**machine, "cpu": "a man"}) == ["cpu: abacus against a man"]
     assert machine_differences(machine, {"cpu": "abacus"}) == ["fsync p50 us: 1000 against nothing"]
