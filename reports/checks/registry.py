@@ -59,6 +59,8 @@ def checks() -> tuple[Check, ...]:
 
 def _shown_tries(history: History, positions: Positions) -> tuple[dict[str, Any], ...]:
     """Tries as a person reads them: times in milliseconds since the load was released."""
+    if not len(positions):  # as nearly always, and an empty table takes as long to say so as a full one
+        return ()
     rows = history.try_frame.iloc[positions].to_dict("records")
     return tuple(_shown_try({str(name): value for name, value in row.items()}, history) for row in rows)
 
@@ -84,7 +86,7 @@ def _shown_try(row: dict[str, Any], history: History) -> dict[str, Any]:
 
 
 def _shown_rows(history: History, positions: Positions) -> tuple[dict[str, Any], ...]:
-    if history.ledger_frame is None:
+    if history.ledger_frame is None or not len(positions):
         return ()
     columns = ["order_id", "sku", "quantity", "user_id", "key", "remaining", "seq", "fence"]
     rows = history.ledger_frame[columns].iloc[positions].to_dict("records")
