@@ -14,6 +14,7 @@ import pytest
 
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, VerdictDocument
 from flashbench.vocabulary import Verdict
+from tests.end_to_end.reader import passed
 from tests.end_to_end.test_flashbench_command import TINY
 from tests.integration.services.test_supervisor import left_in
 from tests.waiting import until
@@ -87,7 +88,7 @@ def test_what_was_cut_short_by_a_kill_is_taken_up_by_the_next_run(place: Path) -
     again = Run(place)
     code, shown = again.end()
 
-    assert code == 0, shown
+    assert passed(code), shown
     assert "taking up the run that was cut short" in shown
     assert "2 trials" in shown
     assert "1 of them are there" in shown
@@ -109,6 +110,22 @@ def test_a_stack_that_is_killed_costs_one_trial(place: Path) -> None:
     (lost,) = folder.glob(f"001-*/{VERDICT}")
     assert VerdictDocument.from_json(lost.read_bytes()).verdict is Verdict.UNPROVEN
     assert len(list(folder.glob(f"002-*/{VERDICT}"))) == 1
+
+
+def test_an_app_that_is_killed_is_there_again_and_accused_of_nothing(place: Path) -> None:
+    run = Run(place)
+    run.until_in_trial(1)
+    app = run.child("flashbench.services.watchful_uvicorn")
+    app.kill()
+    run.until_in_trial(2)
+    assert run.child("flashbench.services.watchful_uvicorn").pid != app.pid
+    _, shown = run.end()
+
+    (folder,) = folders(place)
+    (struck,) = folder.glob(f"001-*/{VERDICT}")
+    (after,) = folder.glob(f"002-*/{VERDICT}")
+    assert VerdictDocument.from_json(struck.read_bytes()).verdict in (Verdict.PASS, Verdict.UNPROVEN), shown
+    assert VerdictDocument.from_json(after.read_bytes()).verdict is not Verdict.UNPROVEN, shown
 
 
 HANGING = """
