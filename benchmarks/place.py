@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import psutil
 from pydantic import ValidationError
 
 from benchmarks.progress import RunProgress
@@ -106,14 +107,22 @@ class Place:
 
 
 def _serves(stack: Stack) -> bool:
-    """Whether every worker is there and ready, the last one perhaps after a moment."""
+    """Whether the app and every worker of it are there and ready, the last one perhaps after a moment."""
     assert stack.info.base_url is not None
+    if stack.info.app_pid is None or not _lives(stack.info.app_pid):
+        return False
     ready: set[int] = set()
     deadline_s = time.monotonic() + WHOLE_WITHIN_S
     while stack.alive and time.monotonic() < deadline_s:
         ready |= ready_workers(stack.info.base_url, 2 * stack.info.app_workers)
         if len(ready) >= stack.info.app_workers:
             return True
+    return False
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False
 
 
