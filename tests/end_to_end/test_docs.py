@@ -108,7 +108,7 @@ def test_the_example_of_a_history_is_true() -> None:
     assert operations == "(0, 1)"
 
 
-@pytest.mark.parametrize(("suite", "least_seeds", "least_quiet"), [("controls", 20, 200), ("outage-controls", 2, 80)])
+@pytest.mark.parametrize(("suite", "least_seeds", "least_quiet"), [("controls", 20, 200), ("outage-controls", 20, 200)])
 def test_the_kill_table_is_of_these_controls_and_meets_the_targets(
     suite: str, least_seeds: int, least_quiet: int
 ) -> None:
