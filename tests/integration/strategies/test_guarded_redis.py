@@ -27,8 +27,10 @@ PATIENT_S = 10.0  # where a limit that a busy machine can exceed is not what the
 
 
 @asynccontextmanager
-async def guarded(url: str | None, *, command_timeout_s: float = PATIENT_S) -> AsyncIterator[BreakerRedis]:
-    redis = BreakerRedis.connect(url, command_timeout_s=command_timeout_s, connect_timeout_s=PATIENT_S)
+async def guarded(
+    url: str | None, *, command_timeout_s: float = PATIENT_S, connect_timeout_s: float = PATIENT_S
+) -> AsyncIterator[BreakerRedis]:
+    redis = BreakerRedis.connect(url, command_timeout_s=command_timeout_s, connect_timeout_s=connect_timeout_s)
     try:
         yield redis
     finally:
@@ -98,7 +100,7 @@ async def test_cancelled_calls_do_not_use_up_the_connections(redis_url: str) -> 
 
 @pytest.mark.alone
 async def test_a_hung_redis_costs_one_limit_and_then_nothing(stores: Stack, redis_url: str) -> None:
-    async with guarded(redis_url, command_timeout_s=0.15) as redis:
+    async with guarded(redis_url, command_timeout_s=0.15, connect_timeout_s=0.15) as redis:
         await redis.call(echo("warm"))
         with stopped(stores):
             started_s = time.monotonic()
