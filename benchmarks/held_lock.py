@@ -10,7 +10,8 @@ from typing import Any, LiteralString
 import psycopg
 
 from benchmarks.fault import FaultError
-from benchmarks.probes import APP_NAME, postgres_session
+from benchmarks.probes import postgres_session
+from flashbench.trial.stores import APP_NAME
 
 _WITHIN_MS = 3000  # for the lock itself, in a crowd that wants it too
 _MANNERS = f"-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c lock_timeout={_WITHIN_MS}"

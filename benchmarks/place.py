@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import psutil
 from pydantic import ValidationError
@@ -18,8 +17,9 @@ from benchmarks.resuming import is_finished
 from benchmarks.suite import Scenario
 from benchmarks.warm_up import warm_up
 from benchmarks.wiring import Wiring, shared
+from benchmarks.workers import gone
 from flashbench.catalogue import Contender
-from flashbench.evidence.documents import FAULTS, FaultEvent, lasting_faults
+from flashbench.evidence.documents import FAULTS, fault_events, lasting_faults
 from flashbench.services import Stack, StackInfo, StackRequest
 from flashbench.services.app import ready_workers
 from flashbench.services.machine import measure_postgres, measure_redis
@@ -122,15 +122,14 @@ def _serves(stack: Stack) -> bool:
 
 def _lives(pid: int) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return not gone(psutil.Process(pid))
     return False
 
 
 def _all_undone(folder: Path) -> bool:
     """Whether every fault that a trial injected was seen to be healed, as far as its evidence can be read."""
     try:
-        lines = (folder / FAULTS).read_bytes().splitlines() if (folder / FAULTS).exists() else []
-        return not lasting_faults(FaultEvent.from_json(line) for line in lines if line.strip())
+        return not (folder / FAULTS).exists() or not lasting_faults(fault_events((folder / FAULTS).read_bytes()))
     except (OSError, ValidationError):
         return False
 
@@ -138,16 +137,9 @@ def _all_undone(folder: Path) -> bool:
 def _round_trips_us(info: StackInfo, proxy: ProxyControl) -> dict[str, float]:
     """Medians of what the app sees of its stores, through the proxy."""
     return {
-        "redis": measure_redis(_by_way_of(info.redis_url, proxy.place("redis"))).p50_us,
-        "postgres": measure_postgres(_by_way_of(info.database_url, proxy.place("postgres"))).p50_us,
+        "redis": measure_redis(proxy.by_way_of("redis", info.redis_url)).p50_us,
+        "postgres": measure_postgres(proxy.by_way_of("postgres", info.database_url)).p50_us,
     }
-
-
-def _by_way_of(url: str, place: str) -> str:
-    """The same server under another address."""
-    parts = urlsplit(url)
-    login = parts.netloc.rpartition("@")[0]
-    return parts._replace(netloc=f"{login}@{place}").geturl()
 
 
 def _registered_names(info: StackInfo, contenders: Sequence[Contender]) -> list[str]:

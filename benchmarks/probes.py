@@ -14,9 +14,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from benchmarks.fault import FaultError
+from flashbench.trial.stores import OWN_NAME, SEARCH_PATH
 
-OWN_NAME = "flashbench"
-APP_NAME = "target_app"
 PATIENCE_S = 2.0  # with a server that is loaded and well
 SILENCE_S = 0.1  # without an answer, after which a server counts as silent
 POLL_S = 0.005
@@ -78,7 +77,7 @@ def postgres_session(url: str, settings: str = "") -> psycopg.Connection[DictRow
         autocommit=True,
         connect_timeout=int(PATIENCE_S),
         application_name=OWN_NAME,
-        options=f"-c search_path=target_app,public -c statement_timeout={PATIENCE_S * 1000:.0f} -c jit=off {settings}",
+        options=f"{SEARCH_PATH} -c statement_timeout={PATIENCE_S * 1000:.0f} -c jit=off {settings}",
         row_factory=dict_row,
     )
 

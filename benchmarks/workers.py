@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from http.client import HTTPException
-from urllib.request import urlopen
 
 import psutil
 
 from benchmarks.fault import FaultError, Scene
+from flashbench.services.app import ready_workers
 
 _ASK_EVERY_S = 0.1  # a worker that starts needs its time, and whoever asks takes some of it
 _ANSWER_LIMIT_S = 1.0
@@ -45,21 +43,12 @@ class Workers:
             return False
         if not pids <= self._ready and time.monotonic() - self._asked_s >= _ASK_EVERY_S:
             self._asked_s = time.monotonic()
-            for _ in range(self._expected):  # each is a new connection, so any worker may take it
-                self._ready |= self._answer()
+            self._ready |= ready_workers(self._base_url, self._expected, _ANSWER_LIMIT_S)
         return pids <= self._ready
 
     def ports(self) -> Sequence[set[int]]:
         """Of each worker, the local ports of its connections."""
         return [{each.laddr.port for each in process.net_connections("tcp")} for process in self.processes()]
-
-    def _answer(self) -> set[int]:
-        """The worker that answered, if it is ready."""
-        try:
-            with urlopen(f"{self._base_url}/readyz", timeout=_ANSWER_LIMIT_S) as answer:
-                return {int(json.load(answer)["worker"])}
-        except (OSError, HTTPException, ValueError):
-            return set()
 
 
 def gone(process: psutil.Process) -> bool:

@@ -59,8 +59,7 @@ class Cell:
     @property
     def figures(self) -> tuple[OutageFigures, ...]:
         """Of each trial that has any."""
-        trials = self.outage.trials if self.outage is not None else ()
-        return tuple(each.outage for each in trials if each.outage is not None)
+        return self.outage.figures if self.outage is not None else ()
 
     @property
     def availability(self) -> float | None:

@@ -49,6 +49,12 @@ class Protections:
         found = (each for each in self.rows if each.strategy == row.strategy and not each.wiring.app)
         return next(found, None) if row.wiring.app else None
 
+    def reads_per_s(self, row: Protected) -> tuple[float, float] | None:
+        """Products read from Postgres with the app as it is, and in this row; None unless both are known, some read."""
+        before = self.beside(row)
+        least, most = before.database_reads_per_s if before else None, row.database_reads_per_s
+        return (least.mean, most.mean) if least is not None and most is not None and least.mean > 0 else None
+
 
 def protections(summary: Summary) -> tuple[Protections, ...]:
     """Only where at least two settings met the same load and faults."""

@@ -54,7 +54,12 @@ class Outage:
 
     def estimate(self, figure: Callable[[OutageFigures], float | None]) -> Estimate | None:
         """One figure over the trials."""
-        return Estimate.of([figure(each.outage) for each in self.trials if each.outage is not None])
+        return Estimate.of([figure(each) for each in self.figures])
+
+    @property
+    def figures(self) -> tuple[OutageFigures, ...]:
+        """Of each trial that has any."""
+        return tuple(each.outage for each in self.trials if each.outage is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
+from benchmarks.accompany import Opened
 from benchmarks.companions import telemetry_plan
 from benchmarks.cost.lost import Lost
 from benchmarks.locust_process import secrets_of
@@ -105,16 +107,11 @@ def _telemetry(stack: StackInfo, sale: OpenedSale, folder: str) -> Iterator[subp
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    counter = sale.counter.model_dump() if sale.counter is not None else None
-    opened = {
-        "folder": folder,
-        "sale_id": sale.sale_id,
-        "skus": ["sku-1"],
-        "counter": counter,
-        "lock_keys": sale.lock_keys,
-    }
+    opened = Opened(
+        folder=Path(folder), sale_id=sale.sale_id, skus=("sku-1",), counter=sale.counter, lock_keys=sale.lock_keys
+    )
     try:
-        process.stdin.write(json.dumps({"opened": opened}).encode() + b"\n")
+        process.stdin.write(json.dumps({"opened": opened.model_dump(mode="json")}).encode() + b"\n")
         process.stdin.flush()
         if process.stdout.readline().strip() != b"ready":
             raise RuntimeError("telemetry did not get ready")

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks.fault import Fault, FaultError, Scene
-from benchmarks.probes import APP_NAME, postgres_session
+from benchmarks.probes import postgres_session
 from benchmarks.workers import Workers
+from flashbench.trial.stores import APP_NAME
 
 _OF_THE_APP = "FROM pg_stat_activity WHERE application_name = %(app)s AND datname = current_database()"
 _SESSIONS = f"SELECT pid, backend_start {_OF_THE_APP}"

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from benchmarks.fault import Fault, FaultError, FaultOptions, Scene
 from benchmarks.marker import Marker
-from benchmarks.probes import OWN_NAME, redis_client, redis_life, wait_for
+from benchmarks.probes import redis_client, redis_life, wait_for
 from flashbench.services.proxy.behaviour import Behaviour
-from flashbench.services.proxy.plan import through
+from flashbench.trial.stores import OWN_NAME
 
 _IN_SYNC_LIMIT_S = 2.0
 _FULL_SYNC_LIMIT_S = 8.0
@@ -132,8 +132,7 @@ class RedisPromotion(Fault):
 
     def _as_the_app(self) -> str:
         """The URL of Redis by which the app reaches whoever is the primary."""
-        port = int(self.scene.links.proxy.place(_APP_LINK).rpartition(":")[2])
-        return through(self._replica_url, port)
+        return self.scene.links.proxy.by_way_of(_APP_LINK, self._replica_url)
 
 
 def _replication(server: redis.Redis) -> dict[str, Any]:

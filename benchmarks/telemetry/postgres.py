@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from benchmarks.telemetry.source import Reading
 from benchmarks.telemetry.standing_query import StandingQuery
-from flashbench.trial.stores import APP_NAME, OWN_NAME
+from flashbench.trial.stores import APP_NAME, OWN_NAME, SEARCH_PATH
 
 _LIMIT_S = 0.06  # a Postgres that is away must not hold up the other sources
-_OPTIONS = "-c search_path=target_app,public -c statement_timeout=80 -c jit=off"
+_OPTIONS = f"{SEARCH_PATH} -c statement_timeout=80 -c jit=off"
 
 # One round trip for all of it.
 _QUERY = """

@@ -43,6 +43,7 @@ from flashbench.evidence.documents import (
     FaultEvent,
     StockDocument,
     TrialDocument,
+    fault_events,
 )
 from flashbench.evidence.manifest import compare
 from flashbench.evidence.records import CACHE_STATES, OUTCOMES
@@ -246,7 +247,7 @@ class _Reader:
         if FAULTS in self.distrusted or not path.exists():
             return ()
         try:
-            return tuple(FaultEvent.from_json(line) for line in path.read_bytes().splitlines() if line.strip())
+            return fault_events(path.read_bytes())
         except (OSError, ValidationError):
             self.problems.append(f"{FAULTS} can't be read")
             return ()

@@ -306,6 +306,11 @@ class FaultEvent(Document):
     detail: str = ""
 
 
+def fault_events(text: bytes) -> tuple[FaultEvent, ...]:
+    """The lines of ``faults.jsonl``; ValidationError about the first that is none."""
+    return tuple(FaultEvent.from_json(line) for line in text.splitlines() if line.strip())
+
+
 def lasting_faults(events: Iterable[FaultEvent]) -> tuple[str, ...]:
     """The faults that were injected and not seen to be healed, by name."""
     steps: dict[str, set[tuple[int, str]]] = {"injected": set(), "bit": set(), "healed": set()}

@@ -8,8 +8,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from flashbench.catalogue import ROOT
@@ -86,23 +88,34 @@ def start_app(
     return app, base_url
 
 
-def ready_workers(base_url: str, asked: int) -> set[int]:
-    """The workers that say that they are ready, of so many asked; any of them may take each question."""
-    return set().union(*(_ready_worker(base_url) for _ in range(asked)))
+def ready_workers(base_url: str, asked: int, limit_s: float = 5.0) -> set[int]:
+    """The workers that say that they are ready, of so many asked; each may take any of the questions.
+
+    PluginRefusedError if one never will be.
+    """
+    return set().union(*(_ready_worker(base_url, limit_s) for _ in range(asked)))
 
 
-def _ready_worker(base_url: str) -> set[int]:
-    """The worker that answered, if it is ready; PluginRefusedError if it never will be."""
+def _ready_worker(base_url: str, limit_s: float) -> set[int]:
+    """The worker that answered, on a new connection, if it is ready."""
     try:
-        with urlopen(Request(f"{base_url}/readyz"), timeout=5) as answer:
+        with urlopen(Request(f"{base_url}/readyz"), timeout=limit_s) as answer:
             return {int(json.load(answer)["worker"])}
     except HTTPError as error:
+        refusal = _permanent(error)
+        if refusal is not None:
+            raise PluginRefusedError(refusal) from None
+    except (OSError, HTTPException, ValueError):  # nobody answered, or not to the end
+        pass
+    return set()
+
+
+def _permanent(error: HTTPError) -> str | None:
+    """Why a worker will never be ready; None if it may yet be."""
+    with suppress(OSError, HTTPException, ValueError):
         problem = json.load(error)
-        if problem.get("permanent"):
-            raise PluginRefusedError(str(problem["detail"])) from None
-        return set()
-    except (URLError, OSError):
-        return set()
+        return str(problem["detail"]) if problem.get("permanent") else None
+    return None
 
 
 def _port_is_free(port: int) -> bool:

@@ -22,7 +22,7 @@ OWN_NAME = "flashbench"
 LIMIT_S = 5.0
 
 # The app keeps its tables in a schema of its own where the database is somebody's; else they are in public.
-_SEARCH_PATH = "-c search_path=target_app,public -c statement_timeout=30000"
+SEARCH_PATH = "-c search_path=target_app,public"
 
 _ORDERS = """
     SELECT order_id::text, sku, quantity, user_id, key, remaining, seq, fence,
@@ -150,7 +150,7 @@ class Stores:
             autocommit=True,
             connect_timeout=int(LIMIT_S),
             application_name=OWN_NAME,
-            options=_SEARCH_PATH,
+            options=f"{SEARCH_PATH} -c statement_timeout=30000",
             row_factory=dict_row,
         )
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from flashbench.vocabulary import Outcome
 from reports.latency.statistics import Estimate
 from reports.outages.answers import Unknowns
-from reports.outages.outage import OutageFigures
 from reports.outages.targets import LOCK_LEASE_S
 from reports.render.tables import Table, passed
 from reports.render.words import NONE, estimate, milliseconds, share
@@ -54,18 +53,18 @@ def outage_remarks(summary: Summary, case: str) -> list[str]:
         *(
             f"{row.strategy}, recovery: {reason}."
             for row in rows
-            for reason in sorted({each.outage.why_not for each in row.trials if each.outage is not None})
+            for reason in sorted({each.why_not for each in row.figures})
             if reason
         ),
         *(
             f"{row.strategy}: in {_trials(gone)} the stock was gone before the fault came."
             for row in rows
-            if (gone := sum(not each.outage.in_time for each in row.trials if each.outage is not None))
+            if (gone := sum(not each.in_time for each in row.figures))
         ),
         *(
             f"{row.strategy}: {held} locks were held by one owner for longer than their lease of {LOCK_LEASE_S:g} s."
             for row in rows
-            if (held := sum(each.outage.stale_locks or 0 for each in row.trials if each.outage is not None))
+            if (held := sum(each.stale_locks or 0 for each in row.figures))
         ),
     ]
 
@@ -100,7 +99,7 @@ def _buyers(summary: Summary, row: Outage) -> tuple[str, ...]:
         estimate(row.estimate(lambda met: met.slowest_request_s), 2),
         estimate(first_answer, 0),
         ", ".join(
-            f"{sum(met.errors[outcome] for met in _figures(row)):,}" for outcome in (Outcome.FAILED, Outcome.UNKNOWN)
+            f"{sum(met.errors[outcome] for met in row.figures):,}" for outcome in (Outcome.FAILED, Outcome.UNKNOWN)
         ),
         estimate(row.estimate(lambda met: met.detected_s), 1),
         estimate(row.estimate(lambda met: met.recovered_s), 1),
@@ -108,7 +107,7 @@ def _buyers(summary: Summary, row: Outage) -> tuple[str, ...]:
 
 
 def _stores(row: Outage) -> tuple[str, ...]:
-    met = _figures(row)
+    met = row.figures
     return (
         row.strategy,
         counted([each.answers.wrong for each in met]),
@@ -122,12 +121,8 @@ def _stores(row: Outage) -> tuple[str, ...]:
     )
 
 
-def _figures(row: Outage) -> list[OutageFigures]:
-    return [each.outage for each in row.trials if each.outage is not None]
-
-
 def _offered(summary: Summary, rows: Sequence[Outage]) -> list[str]:
-    offered = Estimate.of([met.offered_per_s for row in rows for met in _figures(row)])
+    offered = Estimate.of([met.offered_per_s for row in rows for met in row.figures])
     if offered is None:
         return []
     if summary.fallback_per_s is None:

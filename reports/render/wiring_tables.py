@@ -27,13 +27,12 @@ def protection_remarks(found: Protections) -> list[str]:
     """By how much Postgres was read more often without a protection, in sentences."""
     remarks = []
     for row in found.rows:
-        before = found.beside(row)
-        least, most = before.database_reads_per_s if before else None, row.database_reads_per_s
-        if least is not None and most is not None and least.mean > 0:
+        reads = found.reads_per_s(row)
+        if reads is not None:
+            before, now = reads
             remarks.append(
-                f"{row.strategy} with {row.wiring.settings}: products were read from Postgres up to {most.mean:,.0f}"
-                f" times a second, against {least.mean:,.0f} with the app {AS_IT_IS},"
-                f" {most.mean / least.mean:.1f} times as often."
+                f"{row.strategy} with {row.wiring.settings}: products were read from Postgres up to {now:,.0f}"
+                f" times a second, against {before:,.0f} with the app {AS_IT_IS}, {now / before:.1f} times as often."
             )
     return remarks
 
@@ -51,13 +50,12 @@ def round_trip_table(found: RoundTrips) -> Table:
 
 
 def _protected(found: Protections, row: Protected) -> tuple[str, ...]:
-    before = found.beside(row)
-    least, most = before.database_reads_per_s if before else None, row.database_reads_per_s
+    reads = found.reads_per_s(row)
     return (
         row.strategy,
         row.wiring.settings,
-        estimate(most, 0),
-        NONE if least is None or most is None or not least.mean else f"{most.mean / least.mean:.1f}",
+        estimate(row.database_reads_per_s, 0),
+        NONE if reads is None else f"{reads[1] / reads[0]:.1f}",
         estimate(row.estimate(lambda each: peak(each, lambda vitals: vitals.statements_per_s)), 0),
         estimate(row.estimate(lambda each: peak(each, lambda vitals: vitals.oldest_transaction_s)), 2),
         share(row.estimate(lambda each: each.course.availability(0.0, each.course.ended_s))),

@@ -17,7 +17,7 @@ from typing import Any
 from flashbench.services.control import REQUEST_LIMIT_S, Caller, OrderRefusedError, asked
 from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.link import Link
-from flashbench.services.proxy.plan import server_place
+from flashbench.services.proxy.plan import host_and_port, server_place, through
 
 
 class ProxyControl:
@@ -41,6 +41,10 @@ class ProxyControl:
     def place(self, link: str) -> str:
         """``host:port`` at which clients reach a link's server through the proxy."""
         return str(self._desk.ask(link=link, place=True)["place"])
+
+    def by_way_of(self, link: str, url: str) -> str:
+        """The URL of a server as clients reach it through a link."""
+        return through(url, host_and_port(self.place(link))[1])
 
 
 class ProxyDesk:
