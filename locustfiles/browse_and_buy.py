@@ -8,9 +8,9 @@ The verdict is followed by what the cache did: hit ratio by kind, shielding of t
 from locust import events, task
 
 from flashbench.load import Buyer, install
-from reports import describe, judge_apart
+from reports import Judge, describe
 
-install(events, judge=judge_apart, describe=describe, scenario="browse_and_buy")
+install(events, judge=Judge(), describe=describe, scenario="browse_and_buy")
 
 
 class BrowsingBuyer(Buyer):

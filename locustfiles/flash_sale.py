@@ -9,9 +9,9 @@ purchase twice at once, --skus 10 for a sale with one hot product among ten.
 from locust import events, task
 
 from flashbench.load import Buyer, install
-from reports import describe, judge_apart
+from reports import Judge, describe
 
-install(events, judge=judge_apart, describe=describe, scenario="flash_sale")
+install(events, judge=Judge(), describe=describe, scenario="flash_sale")
 
 
 class FlashSaleBuyer(Buyer):

@@ -9,9 +9,9 @@ stalls is charged for every shopper whom it keeps waiting. The users given with 
 from locust import events, task
 
 from flashbench.load import Buyer, install
-from reports import describe, judge_apart
+from reports import Judge, describe
 
-install(events, judge=judge_apart, describe=describe, scenario="sustained")
+install(events, judge=Judge(), describe=describe, scenario="sustained")
 
 
 class ArrivingBuyer(Buyer):

@@ -1,6 +1,6 @@
 """Evidence in, verdict and pictures out. Pure: opens no socket; the one process it starts is itself, to judge apart."""
 
-from reports.apart import judge_apart
+from reports.apart import Judge
 from reports.judging.text import describe
 
-__all__ = ["describe", "judge_apart"]
+__all__ = ["Judge", "describe"]

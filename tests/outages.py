@@ -90,11 +90,13 @@ def outage_suite(
     strategies: Sequence[str] = ("row_lock", "redis_lua"),
     faults: Sequence[str | None] = (None, "redis_kill"),
     answer_ms: float = 3,
+    crowd_apart_ms: int = 0,
     fingerprint: dict[str, dict[str, Any]] = FINGERPRINT,
 ) -> Path:
     """Strategies with and without a killed Redis, and a control that oversells; all as planned, and passed.
 
-    Purchases are answered after ``answer_ms``, and in every further seed a little later.
+    Purchases are answered after ``answer_ms``, and in every further seed a little later. With ``crowd_apart_ms``
+    between their arrivals, the row lock also meets buyers of whom a dozen wait at a time, until it has sold out.
     """
     planned = []
     for seed in range(seeds):
@@ -114,6 +116,17 @@ def outage_suite(
                 planned.append(
                     PlannedTrial(trial=name, strategy=strategy, scenario="sustained", case=case, fault=fault, seed=seed)
                 )
+    for seed in range(seeds if crowd_apart_ms else 0):
+        name = f"crowd-row_lock-s{seed}"
+        builder = long_sale(
+            folder / name, attempts=200, apart_ms=crowd_apart_ms, stock=40, took_ns=12 * crowd_apart_ms * MS
+        )
+        builder.strategy = "row_lock"
+        builder.trial_fields |= {"scenario": "flash_sale", "case": "crowd", "seed": seed, "trial": name}
+        builder.build()
+        planned.append(
+            PlannedTrial(trial=name, strategy="row_lock", scenario="flash_sale", case="crowd", fault=None, seed=seed)
+        )
     control = BundleBuilder.honest(folder / "control", control=True, expectation="fail:I1", scenario="sustained")
     control.strategy = "naive"
     control.change_row(0, quantity=7)

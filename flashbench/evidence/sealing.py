@@ -1,8 +1,9 @@
 """Turns what a running trial wrote into what is kept: Parquet instead of records and NDJSON, and the manifest.
 
-``python -m flashbench.evidence.sealing FOLDER`` runs it in a process of its own. It may be killed at any moment and run
-again: every file appears whole under its name, sources go only after all that was learnt from them is in trial.json,
-and the manifest is written last. A sealed folder is left alone, so sealing can't cover up a later change.
+``python -m flashbench.evidence.sealing FOLDER`` (or ``-``: named on standard input) runs it in a process of its own. It
+may be killed at any moment and run again: every file appears whole under its name, sources go only after all that was
+learnt from them is in trial.json, and the manifest is written last. A sealed folder is left alone, so sealing can't
+cover up a later change.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from flashbench.errors import UsageError
+from flashbench.evidence.apart import folder_named
 from flashbench.evidence.columns import (
     LEDGER_SCHEMA,
     READ_DTYPE,
@@ -242,13 +244,14 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m flashbench.evidence.sealing FOLDER\n")
         return 2
+    folder = folder_named(arguments[0])
     try:
-        seal(Path(arguments[0]))
+        seal(folder)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
-        sys.stderr.write(f"the evidence can't be sealed: {error.filename or arguments[0]}: {error.strerror}\n")
+        sys.stderr.write(f"the evidence can't be sealed: {error.filename or folder}: {error.strerror}\n")
         return 2
     return 0
 

@@ -35,7 +35,7 @@ from flashbench.services.machine import fingerprint
 from flashbench.trial.collect import closing_path
 from flashbench.trial.drain import DrainLimits
 from flashbench.trial.folder import check_writable, make_folder
-from flashbench.trial.life import LoadOutcome, OpenTrial, Surroundings, TrialResult, run_trial
+from flashbench.trial.life import JudgesTrials, LoadOutcome, OpenTrial, Surroundings, TrialResult, run_trial
 from flashbench.trial.plan import TrialPlan, sale_of
 from flashbench.vocabulary import ExitCode
 
@@ -73,7 +73,7 @@ class Conductor:
         environment: Environment,
         interrupts: Interrupts,
         scenario: Callable[[], str],
-        judge: Callable[[Path], VerdictDocument],
+        judge: JudgesTrials,
         describe: Callable[[VerdictDocument], str],
     ) -> None:
         self._environment, self._interrupts, self._scenario = environment, interrupts, scenario

@@ -34,6 +34,7 @@ from flashbench.load.interrupts import Interrupts
 from flashbench.load.orphans import end_forks_with_parent, watch_parent
 from flashbench.load.shipping import PIECE, receive, ship
 from flashbench.load.worker import LoadWorker
+from flashbench.trial.life import JudgesTrials
 from flashbench.vocabulary import ExitCode
 
 SPENT = "flashbench:spent"
@@ -44,14 +45,15 @@ _installed: dict[int, _Installation] = {}
 def install(
     events: Events,
     *,
-    judge: Callable[[Path], VerdictDocument],
+    judge: JudgesTrials,
     describe: Callable[[VerdictDocument], str],
     scenario: str,
 ) -> None:
     """Make Locust open a sale at every start, record every try, and judge the evidence at the end.
 
-    ``judge`` derives a trial's verdict from its sealed folder, ``describe`` puts it into words for the terminal.
-    Several locustfiles in one run share one sale, and the scenario is called after all of them.
+    ``judge`` derives a trial's verdict from its sealed folder, and is told when it will soon be needed; ``describe``
+    puts it into words for the terminal. Several locustfiles in one run share one sale, and the scenario is called
+    after all of them.
     """
     found = _installed.get(id(events))
     if found is None:
@@ -66,7 +68,7 @@ class _Installation:
     def __init__(
         self,
         events: Events,
-        judge: Callable[[Path], VerdictDocument],
+        judge: JudgesTrials,
         describe: Callable[[VerdictDocument], str],
     ) -> None:
         self.scenarios: set[str] = set()

@@ -25,6 +25,10 @@ class TargetSilentError(Exception):
     """An admin call got no usable answer; the text says which and why."""
 
 
+class TargetGoneError(TargetSilentError):
+    """It got no answer at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class OfferedStrategy:
     """One entry of the target's catalogue; ``source`` is ``/absolute/path.py:Class`` for a plug-in."""
@@ -181,9 +185,14 @@ class HttpTarget(HttpCaller):
         return True
 
     def in_flight(self) -> int | None:
-        """Purchases in flight over all workers, as the target counts them; None if it states no such figure."""
+        """Purchases in flight over all workers, as the target counts them; None if it states no such figure.
+
+        TargetSilentError if it is not told, TargetGoneError if nobody answers.
+        """
         try:
             response = self._client.get("/metrics").raise_for_status()
+        except httpx.TransportError as error:
+            raise TargetGoneError(f"GET /metrics: {reason(error)}") from error
         except httpx.HTTPError as error:
             raise TargetSilentError(f"GET /metrics: {reason(error)}") from error
         figures = [

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from flashbench.errors import UsageError
-from flashbench.evidence.apart import seal_apart
+from flashbench.evidence.apart import Sealer
 from flashbench.evidence.documents import (
     DRAIN_WORKER,
     STOCK,
@@ -31,11 +31,11 @@ from flashbench.evidence.documents import (
     WorkerClosing,
 )
 from flashbench.evidence.recorder import Recorder
-from flashbench.target.http import TargetSilentError
+from flashbench.target.http import TargetGoneError, TargetSilentError
 from flashbench.target.protocol import OpenedSale, Target
 from flashbench.trial.collect import LEDGER_ROWS, STATED_ROWS, read_closings, write_closing, write_ledger
 from flashbench.trial.companions import Companions
-from flashbench.trial.drain import DrainLimits, drain
+from flashbench.trial.drain import DrainLimits, DrainResult, drain
 from flashbench.trial.plan import TrialPlan
 from flashbench.trial.quiescence import wait_until_idle, wait_until_still
 from flashbench.trial.stores import StoreErrors, Stores, difference
@@ -51,6 +51,14 @@ class TrialTarget(Target, Protocol):
 
     @property
     def states_ledger(self) -> bool: ...
+
+
+class JudgesTrials(Protocol):
+    """Derives the verdict from a sealed folder; told when it will soon be needed."""
+
+    def get_ready(self) -> None: ...
+
+    def __call__(self, folder: Path) -> VerdictDocument: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ class Surroundings:
     target: TrialTarget
     stores: Stores | None
     longest_timer_s: float
-    judge: Callable[[Path], VerdictDocument]
+    judge: JudgesTrials
     progress: Callable[[str], None] = lambda _: None
     hurry: Callable[[], bool] = lambda: False
     drain_limits: DrainLimits = field(default_factory=DrainLimits)
@@ -110,15 +118,18 @@ def run_trial(
     if around.stores is not None and sale.counter is not None and not around.stores.has_redis:
         raise UsageError(f"{plan.strategy} keeps its counter in Redis: give --redis-url beside --database-url.")
     life = _Life(plan, folder, around, sale)
+    seal = Sealer()
     try:
         life.write_document()
         life.load(load)
         life.settle()
         life.drain()
+        seal.get_ready()  # both have the time of waiting for rest to load what they need
+        around.judge.get_ready()
         life.collect()
         life.write_document()
         around.progress("sealing and judging the evidence")
-        seal_apart(folder)
+        seal(folder)
     except UsageError as error:  # a full or vanished folder, as those who write to it tell it
         return TrialResult(folder, None, str(error).rstrip("."))
     except OSError as error:
@@ -143,6 +154,7 @@ class _Life:
         self._drain_closing: WorkerClosing | None = None
         self._ledger_source: Literal["postgres", "target", "none"] = "none"
         self._problems: list[str] = []
+        self._gone = False  # the target, when it was last asked
         self._finished = False
 
     def load(self, load: Callable[[OpenTrial], LoadOutcome]) -> None:
@@ -174,17 +186,7 @@ class _Life:
         self._around.progress("draining what is left, with fresh buyers")
         self._moments["drain_started_ns"] = time.monotonic_ns()
         recorder = Recorder(self._folder, DRAIN_WORKER)
-        result = drain(
-            self._around.target,
-            self._sale.sale_id,
-            self._plan.sale,
-            self._plan.quantity,
-            recorder,
-            seed=self._plan.seed,
-            limits=self._around.drain_limits,
-            progress=self._around.progress,
-            hurry=self._around.hurry,
-        )
+        result = self._drained(recorder)
         totals = recorder.close()
         self._moments["drain_ended_ns"] = time.monotonic_ns()
         self._problems += result.problems
@@ -204,13 +206,29 @@ class _Life:
             ),
         )
 
+    def _drained(self, recorder: Recorder) -> DrainResult:
+        if self._gone:
+            return DrainResult(problems=["nothing was drained, since the target no longer answers"])
+        return drain(
+            self._around.target,
+            self._sale.sale_id,
+            self._plan.sale,
+            self._plan.quantity,
+            recorder,
+            seed=self._plan.seed,
+            limits=self._around.drain_limits,
+            progress=self._around.progress,
+            hurry=self._around.hurry,
+        )
+
     def collect(self) -> None:
         """Wait for rest, then read the final state: the stores by ourselves, and what the target says of them."""
         self._around.progress("waiting until the stores are at rest, then reading them")
         snapshots: list[StockSnapshot] = []
         with self._noted("the stores could not be watched"):
             timer_s = self._around.longest_timer_s
-            self._quiescence = wait_until_still(self, timer_s, timer_s + STILL_WITHIN_S, hurry=self._around.hurry)
+            limit_s = 0.0 if self._gone else timer_s + STILL_WITHIN_S
+            self._quiescence = wait_until_still(self, timer_s, limit_s, hurry=self._around.hurry)
         stores = self._around.stores
         if stores is not None:
             with self._noted("the stores could not be read"):
@@ -296,9 +314,11 @@ class _Life:
         }
 
     def _in_flight(self) -> Sequence[str]:
+        self._gone = False
         try:
             count = self._around.target.in_flight()
         except TargetSilentError as error:
+            self._gone = isinstance(error, TargetGoneError)
             return [f"the target does not say what is in flight ({error})"]
         if count is None:
             return ["the target states no target_app_in_flight in /metrics"]

@@ -1,11 +1,14 @@
-"""``python -m reports.judging FOLDER [--json]``: judge one trial, print what was found, exit by the verdict."""
+"""``python -m reports.judging FOLDER [--json]``: judge one trial, print what was found, exit by the verdict.
+
+``-`` instead of a folder: it is named on standard input.
+"""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from flashbench.errors import UsageError
+from flashbench.evidence.apart import folder_named
 from flashbench.vocabulary import ExitCode
 from reports.judging.text import describe
 from reports.judging.trial import judge
@@ -17,8 +20,9 @@ def main(arguments: list[str]) -> int:
     if len(folders) != 1:
         sys.stderr.write("usage: python -m reports.judging FOLDER [--json]\n")
         return ExitCode.USAGE
+    folder = folder_named(folders[0])
     try:
-        verdict = judge(Path(folders[0]))
+        verdict = judge(folder)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.USAGE

@@ -41,15 +41,15 @@ class Latency:
 class TrialFigures:
     """One trial's load, in numbers. None where the evidence says nothing of it.
 
-    ``sell_out_s``: from the barrier to the answer with which the whole initial stock was acknowledged, None if the
-    load did not get there. ``lost_sales``: purchases begun before that moment which ended ``failed``, or ``unknown``
-    and not in the ledger: buyers who came in time and got nothing. ``sales_per_s``: purchases sold, until the last of
-    them; ``refusals_per_s``: sold out and limited, from the first refusal to the last. ``statements_per_attempt``:
-    Postgres statements during the load by everything on the server, over the purchases. ``first_come``: of the
-    purchases that were sold, the share which a queue in the order of sending would have sold to; None if the load did
-    not sell out. ``before_ms``, ``after_ms``: latency of the purchases sent before and after the stock was gone.
-    ``course`` and ``vitals`` tell how the trial went over time, ``planned`` and ``spans`` which faults it was to meet
-    and which it met, and ``outage`` what came of them.
+    ``sell_out_s``: from the barrier to the answer with which the whole initial stock was acknowledged, None if the load
+    did not get there. ``lost_sales``: purchases begun before that moment which ended ``failed``, or ``unknown`` and not
+    in the ledger: buyers who came in time and got nothing. ``sales_per_s``: purchases sold, until the last of them;
+    ``refusals_per_s``: sold out and limited, from the first refusal to the last. ``statements_per_attempt``: Postgres
+    statements during the load by everything on the server, over the purchases. ``first_come``: of the purchases that
+    were sold, the share which a queue in the order of sending would have sold to; None if the load did not sell out.
+    ``waiting``: purchases in flight when the stock was gone. ``before_ms``, ``after_ms``: latency of the purchases sent
+    before and after the stock was gone. ``course`` and ``vitals`` tell how the trial went over time, ``planned`` and
+    ``spans`` which faults it was to meet and which it met, and ``outage`` what came of them.
     """
 
     trial: str
@@ -72,6 +72,7 @@ class TrialFigures:
     lost_sales: int
     statements_per_attempt: float | None
     first_come: float | None
+    waiting: int | None
     before_ms: Values
     after_ms: Values
     cache: CacheFigures | None
@@ -144,6 +145,7 @@ def figures(bundle: Bundle) -> TrialFigures:
         lost_sales=_lost_sales(history, load, sell_out_ns),
         statements_per_attempt=statements / count if statements is not None and count else None,
         first_come=_first_come(history, load, sold) if sell_out_ns is not None else None,
+        waiting=_waiting(history, load, sell_out_ns) if sell_out_ns is not None else None,
         before_ms=_done_ms(history, answered & (purchases.invoked_ns < (sell_out_ns or NEVER))),
         after_ms=_done_ms(history, answered & (purchases.invoked_ns >= (sell_out_ns or NEVER))),
         cache=cache_figures(bundle),
@@ -226,6 +228,11 @@ def _sell_out_ns(bundle: Bundle, history: History, sold: Bools) -> int | None:
     initial = sum(item.stock for item in bundle.trial.sale.items)
     place = int(np.searchsorted(total, initial))
     return int(purchases.returned_ns[sold][order][place]) if initial and place < len(total) else None
+
+
+def _waiting(history: History, load: Bools, at_ns: int) -> int:
+    purchases = history.purchases
+    return int((load & (purchases.invoked_ns < at_ns) & (purchases.returned_ns >= at_ns)).sum())
 
 
 def _lost_sales(history: History, load: Bools, sell_out_ns: int | None) -> int:

@@ -25,7 +25,7 @@ controls = ["naive"]
 [[scenarios]]
 name = "flash_sale"
 users = 60
-run_time_s = 1
+run_time_s = 2
 stock = 40
 think_ms = 100
 """

@@ -112,7 +112,9 @@ def test_a_stack_that_is_killed_costs_one_trial(place: Path) -> None:
     assert "starting another" in shown
     (folder,) = folders(place)
     (lost,) = folder.glob(f"001-*/{VERDICT}")
-    assert VerdictDocument.from_json(lost.read_bytes()).verdict is Verdict.UNPROVEN
+    verdict = VerdictDocument.from_json(lost.read_bytes())
+    assert verdict.verdict is Verdict.UNPROVEN
+    assert "nothing was drained, since the target no longer answers" in verdict.reasons
     assert len(list(folder.glob(f"002-*/{VERDICT}"))) == 1
 
 

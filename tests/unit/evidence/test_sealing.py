@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flashbench.errors import UsageError
-from flashbench.evidence.apart import seal_apart
+from flashbench.evidence.apart import Sealer
 from flashbench.evidence.bundle import Bundle
 from flashbench.evidence.documents import MANIFEST, TRIAL, ManifestDocument, TrialDocument
 from flashbench.evidence.sealing import seal
 from tests.bundles import BundleBuilder
+from tests.waiting import until
 
 
 class KilledError(Exception):
@@ -151,14 +155,44 @@ def test_a_folder_that_is_no_trials_is_the_users_mistake(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="not a trial's folder"):
         seal(tmp_path)
     with pytest.raises(UsageError, match="not a trial's folder"):
-        seal_apart(tmp_path)
+        Sealer()(tmp_path)
 
 
 def test_sealing_apart_does_the_same(tmp_path: Path) -> None:
     here, apart = tmp_path / "here" / "trial", tmp_path / "apart" / "trial"
     seal(unsealed(here))
-    seal_apart(unsealed(apart))
+    Sealer()(unsealed(apart))
     assert contents(here) == contents(apart)
+
+
+def test_a_process_that_waits_for_its_folder_seals_it_as_well(tmp_path: Path) -> None:
+    here, apart = tmp_path / "here" / "trial", tmp_path / "apart" / "trial"
+    sealer = Sealer()
+    sealer.get_ready()
+    sealer.get_ready()
+    seal(unsealed(here))
+    sealer(unsealed(apart))
+    assert contents(here) == contents(apart)
+
+
+WAITS_IN_VAIN = """
+import time
+from pathlib import Path
+from flashbench.evidence.apart import Apart
+apart = Apart("flashbench.evidence.sealing")
+apart.get_ready()
+print("waiting", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_waits_for_its_folder_does_not_outlive_the_one_that_would_name_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", WAITS_IN_VAIN], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        starter.stdout.readline()
+        (waiting,) = psutil.Process(starter.pid).children()
+        starter.kill()
+    assert until(lambda: not waiting.is_running() or waiting.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_sealed_files_may_be_read_by_others(tmp_path: Path) -> None:

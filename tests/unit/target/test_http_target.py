@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from flashbench.errors import UsageError
-from flashbench.target.http import HttpTarget, Offer, OfferedStrategy, TargetSilentError, checked_url
+from flashbench.target.http import HttpTarget, Offer, OfferedStrategy, TargetGoneError, TargetSilentError, checked_url
 from flashbench.target.protocol import PurchaseOrder
 from flashbench.trial.plan import sale_of
 from flashbench.vocabulary import Outcome
@@ -59,7 +59,7 @@ def test_a_refused_connection_provably_had_no_effect() -> None:
         assert target.read("s", "sku-1").status == 0
         with pytest.raises(UsageError, match="check --host"):
             target.offer()
-        with pytest.raises(TargetSilentError):
+        with pytest.raises(TargetGoneError):
             target.in_flight()
 
 
@@ -113,6 +113,9 @@ def test_in_flight_is_summed_over_workers(serve: Callable[[Answering], str]) -> 
         assert target.in_flight() == 3
     with HttpTarget(serve(lambda *_: (200, b"other 1\n")), "t") as target:
         assert target.in_flight() is None
+    with HttpTarget(serve(lambda *_: (503, {})), "t") as target, pytest.raises(TargetSilentError) as refused:
+        target.in_flight()
+    assert not isinstance(refused.value, TargetGoneError)
 
 
 def test_a_ledger_that_is_not_the_contracts(serve: Callable[[Answering], str]) -> None:

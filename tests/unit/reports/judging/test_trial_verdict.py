@@ -27,7 +27,7 @@ from flashbench.evidence.documents import (
 from flashbench.evidence.manifest import entry_of, evidence_files
 from flashbench.evidence.sealing import seal
 from flashbench.vocabulary import ExitCode, Outcome, Tier, Validity, Verdict
-from reports import judge_apart
+from reports import Judge
 from reports.judging import judge
 from tests.bundles import DRAIN_FIRST_USER, MS, OPENED_NS, BundleBuilder
 
@@ -417,12 +417,12 @@ def test_a_folder_that_is_no_trials_is_the_users_mistake(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="not a trial's folder"):
         judge(tmp_path)
     with pytest.raises(UsageError, match="not a trial's folder"):
-        judge_apart(tmp_path)
+        Judge()(tmp_path)
 
 
 def test_judging_apart_says_the_same(tmp_path: Path) -> None:
     folder = honest(tmp_path, unknowns=1, limit=1).build()
-    assert judge_apart(folder) == judge(folder)
+    assert Judge()(folder) == judge(folder)
 
 
 def test_the_command_prints_the_verdict_and_exits_by_it(tmp_path: Path) -> None:

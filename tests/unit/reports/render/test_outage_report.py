@@ -25,12 +25,30 @@ def test_an_outage_is_shown_as_a_table_and_a_timeline(tmp_path: Path) -> None:
     assert "When Redis, Postgres, the network or the app goes away" in page
     assert "sustained-redis_kill: what buyers and stores saw" in page
     assert "redis_lua counts as recovered with at least 32 decisions/s" in page
-    assert "Offered were 40 purchases/s, 100% of the 40 that the row lock alone sold" in page
-    assert "more than the 60 %" in page
     assert "Measured where a flush to disk took 1,200 µs" in page
     assert "Many buyers." in page
     assert {path.name for path in paths.plots} >= {"timeline-sustained-redis_kill.svg", "course-sustained.png"}
     assert "| redis_lua | 2/2 PASS | 100 % | 100 % | 100 % | 40 | 3 | " in paths.markdown.read_text()
+
+
+def test_the_offered_load_is_held_against_what_a_waiting_crowd_was_sold(tmp_path: Path) -> None:
+    page = write_report(outage_suite(tmp_path / "suite", crowd_apart_ms=4)).html.read_text()
+
+    assert "Offered were 40 purchases/s, 20% of the 200 that the row lock alone sold" in page
+    assert "more than the 60 %" not in page
+
+
+def test_a_load_at_which_nobody_waits_says_nothing_of_what_could_be_sold(tmp_path: Path) -> None:
+    page = write_report(outage_suite(tmp_path / "suite")).html.read_text()
+
+    assert "what the path without Redis can sell at most was not measured in this suite" in page
+
+
+def test_a_load_close_to_what_the_row_lock_can_sell_is_said_to_measure_overload(tmp_path: Path) -> None:
+    page = write_report(outage_suite(tmp_path / "suite", crowd_apart_ms=20)).html.read_text()
+
+    assert "Offered were 40 purchases/s, 100% of the 40 that" in page
+    assert "more than the 60 %" in page
 
 
 def test_figures_of_an_outage_are_apart_from_those_without(tmp_path: Path) -> None:
