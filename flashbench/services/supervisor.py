@@ -92,7 +92,7 @@ def running(request: StackRequest, owner: Owner) -> Iterator[Running]:
         postgres, redis = building.postgres(), building.redis()
         proxy = building.proxy(postgres, redis) if request.proxied else None
         replica_url = building.replica(proxy) if proxy is not None and request.replica else None
-        admin_token = secrets.token_urlsafe(24)
+        admin_token = secrets.token_hex(24)  # no dash in front: on a command line it would be taken for an option
         app, base_url = building.app(postgres, redis, proxy, admin_token) if request.with_app else (None, None)
         desk = stack.enter_context(contextlib.closing(ControlDesk(building.orders)))
         info = StackInfo(

@@ -167,6 +167,7 @@ def test_serve_prints_how_to_reach_it_and_ends_with_ctrl_c() -> None:
     assert process.wait(30) == 0
     for words in ("base URL", "admin token", "locust -f locustfiles/flash_sale.py", "--host http://127.0.0.1:"):
         assert words in shown
+    assert re.search(r"admin token +[0-9a-f]{48}\n", shown), "a command line must not take it for an option"
 
 
 def test_a_port_in_use_is_one_sentence() -> None:

@@ -326,7 +326,7 @@ def test_connections_of_clients_that_are_gone_are_given_up(network: Network) -> 
         rude = network.line()
         rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         rude.close()
-    assert until(lambda: proxy.num_fds() <= opened)
+    assert until(lambda: proxy.num_fds() < opened + 20)  # the app may connect anew meanwhile, but not so often
 
 
 def test_a_link_can_be_led_to_the_replica_and_back(network: Network) -> None:
