@@ -17,7 +17,7 @@ controls = ["naive"]
 [[scenarios]]
 name = "flash_sale"
 users = 60
-run_time_s = 1
+run_time_s = 2
 stock = 40
 think_ms = 100
 twin_share = 0.2

@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert [name for name, _ in saved] == ["optimistic.py", "guarded.py"]
     for name, text in saved:
         (folder / name).write_text(text)
-    (folder / "tiny.toml").write_text(TINY + "twin_share = 0.1\n")
+    (folder / "tiny.toml").write_text(TINY)
     return folder
 
 

@@ -54,7 +54,7 @@ def test_a_service_that_is_right_passes_beside_a_control_and_the_verdict_says_on
 
 @needs_node
 def test_a_careless_one_fails_with_the_shortest_story(start: Callable[..., str], tmp_path: Path) -> None:
-    done = run(start(LOCUST, "--careless").replace("-t 5s", "-t 1s").replace("--stock 300", "--stock 60"), tmp_path)
+    done = run(start(LOCUST, "--careless").replace("-t 5s", "-t 2s").replace("--stock 300", "--stock 60"), tmp_path)
     assert done.returncode == 10, done.stdout + done.stderr
     assert re.search(r"BROKEN +I1 ", done.stdout)
     assert "I1 no oversell, in short" in done.stdout
