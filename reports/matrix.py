@@ -11,6 +11,7 @@ from reports.names import FileNames
 from reports.outages.faults import Hurts, hurts, is_of_the_network, together
 from reports.outages.judgement import Judgement, Status, judged
 from reports.outages.outage import OutageFigures
+from reports.outages.targets import by_chance
 from reports.places import places
 from reports.summary import Outage, ReportedTrial, Summary
 
@@ -69,9 +70,16 @@ class Cell:
 
     @property
     def recovered_s(self) -> float | None:
-        """In the worst trial; None if one was not seen to recover."""
+        """In the worst trial that was seen to recover; None if more were not than may be by chance."""
         known = [each.recovered_s for each in self.figures]
-        return max((each for each in known if each is not None), default=None) if None not in known else None
+        if self.unrecovered > by_chance(len(known)):
+            return None
+        return max((each for each in known if each is not None), default=None)
+
+    @property
+    def unrecovered(self) -> int:
+        """In how many trials no recovery was seen."""
+        return sum(each.recovered_s is None for each in self.figures)
 
 
 @dataclass(frozen=True, slots=True)

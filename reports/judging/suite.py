@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,7 @@ from reports.judging.trial import judge, met
 
 LEAST_CAUGHT = 0.95  # of a control's trials, once there are
 MANY_TRIALS = 20
+MOST_NAMED = 5  # missing trials
 
 
 def judge_suite(folder: Path) -> SuiteVerdict:
@@ -45,7 +47,7 @@ def suite_verdict(suite: SuiteDocument, found: dict[str, VerdictDocument]) -> Su
     planned = {trial.trial: trial for trial in suite.trials}
     verdicts = {name: _expected(found[name], planned[name]) for name in planned if name in found}
     failures = [_failure(verdict) for verdict in verdicts.values() if _fails(verdict)]
-    doubts = [f"trial {name} was planned and is missing" for name in planned if name not in found]
+    doubts = _missing([name for name in planned if name not in found], len(planned))
     doubts += [f"{name} is not a trial of this suite" for name in found if name not in planned]
     doubts += [doubt for name, verdict in verdicts.items() for doubt in _mismatches(planned[name], verdict)]
     controls = _controls(suite, verdicts)
@@ -93,6 +95,13 @@ def _expected(verdict: VerdictDocument, planned: PlannedTrial) -> VerdictDocumen
 
 def _fails(verdict: VerdictDocument) -> bool:
     return verdict.verdict is Verdict.FAIL and Expectation.parse(verdict.expectation).breaks is None
+
+
+def _missing(names: Sequence[str], count: int) -> list[str]:
+    """A sentence for each, or one for all where there are many, as of a suite that was cut short."""
+    if len(names) <= MOST_NAMED:
+        return [f"trial {name} was planned and is missing" for name in names]
+    return [f"{len(names)} of {count} trials that were planned are missing, the first of them {names[0]}"]
 
 
 def _failure(verdict: VerdictDocument) -> str:

@@ -31,8 +31,12 @@ def availability(cell: Cell) -> str:
 
 
 def recovery(cell: Cell) -> str:
-    """From a heal, in the worst trial."""
-    return NONE if cell.recovered_s is None else f"{cell.recovered_s:.1f} s"
+    """From a heal, in the worst trial that was seen to recover, and how many were if not all."""
+    if cell.recovered_s is None:
+        return NONE
+    count = len(cell.figures)
+    share = f" in {count - cell.unrecovered} of {count}" if cell.unrecovered else ""
+    return f"{cell.recovered_s:.1f} s{share}"
 
 
 def numbers(cell: Cell) -> tuple[str, ...]:

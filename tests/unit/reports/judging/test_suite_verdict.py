@@ -117,6 +117,15 @@ def test_a_planned_trial_that_is_missing_is_named(suite: Suite) -> None:
     )
 
 
+def test_many_that_are_missing_are_one_sentence(suite: Suite) -> None:
+    for seed in range(1, 8):
+        suite.run(f"row_lock-s{seed}", "row_lock")
+        shutil.rmtree(suite.folder / f"row_lock-s{seed}")
+    verdict = suite.judged()
+    assert verdict.verdict is Verdict.UNPROVEN
+    assert verdict.reasons == ("7 of 10 trials that were planned are missing, the first of them row_lock-s1",)
+
+
 def test_a_missing_control_is_an_uncaught_one(suite: Suite) -> None:
     shutil.rmtree(suite.folder / "naive-s0")
     assert "scenario flash_sale has no caught control" in suite.judged().reasons

@@ -125,6 +125,41 @@ def test_what_could_not_be_seen_is_neither_met_nor_missed(changes: dict[str, Any
         assert why in judgements[short].sentence
 
 
+UNSEEN = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 2.4}
+LATE = {"recovered_s": 4.1}
+TOO_LATE = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 4.5}
+
+
+@pytest.mark.parametrize("unlike", [UNSEEN, LATE, TOO_LATE])
+def test_one_trial_of_ten_may_look_otherwise_as_loads_without_a_fault_do(unlike: dict[str, Any]) -> None:
+    recovery = found(*[{}] * 9, unlike)["recovery"]
+    assert (recovery.status, recovery.worst) == (Status.MET, 0.4)
+    assert recovery.sentence.startswith(
+        "recovery: 0.4 s at worst, 3 s allowed; not seen in 1 of 10 trials, which is no"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ([{}] * 8 + [UNSEEN], Status.NOT_SHOWN),
+        ([{}] * 8 + [UNSEEN] * 2, Status.NOT_SHOWN),
+        ([{}] * 8 + [LATE], Status.MISSED),
+        ([{}] * 8 + [LATE, UNSEEN], Status.MISSED),
+        ([{}] * 8 + [TOO_LATE] * 2, Status.MISSED),
+    ],
+)
+def test_more_than_that_or_one_of_fewer_is_no_chance(changes: list[dict[str, Any]], status: Status) -> None:
+    assert found(*changes)["recovery"].status is status
+
+
+def test_chance_excuses_nothing_but_a_recovery() -> None:
+    for changes in ({"in_time": False}, {"recovered_s": None, "why_not": "no fault-free trial"}):
+        assert found(*[{}] * 9, changes)["recovery"].status is Status.NOT_SHOWN
+    for changes in ({"slowest_request_s": 2.31}, {"availability_outside": 0.978}, {"stale_locks": 1}):
+        assert Status.MISSED in {each.status for each in found(*[{}] * 9, changes).values()}
+
+
 def test_availability_is_not_asked_of_what_can_do_without_neither_postgres_nor_its_workers() -> None:
     bad = {"availability_outside": 0.5, "slowest_request_s": 9.0, "recovered_s": 9.0}
     for spans in ((CRASH,), (WORKER,), (REDIS, WORKER)):
