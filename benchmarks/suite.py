@@ -82,7 +82,7 @@ def find(word: str) -> Path:
         return path
     known = {entry.name: entry.path for entry in catalogue.suites()}
     if word not in known:
-        raise UsageError(f"there is no suite {word!r}: {nearest(word, known)}, or the path of a TOML file.")
+        raise UsageError(f"there is no suite {word!r}: {nearest(word, known)}; or give the path of a TOML file.")
     return known[word]
 
 

@@ -110,7 +110,7 @@ def contender(word: str, base: Path | None = None) -> Contender:
         return _of_a_file(word, base or Path.cwd())
     known = {each.name: each for each in (*strategies(), *controls())}
     if word not in known:
-        raise UsageError(f"there is no strategy {word!r}: {nearest(word, known)}, or path/to/file.py:ClassName.")
+        raise UsageError(f"there is no strategy {word!r}: {nearest(word, known)}; or give path/to/file.py:ClassName.")
     return known[word]
 
 
@@ -119,7 +119,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"the nearest is {close[0]!r}"
     return f"there is {', '.join(words)}" if words else "there are none yet"
 
 

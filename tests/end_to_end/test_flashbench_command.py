@@ -121,8 +121,8 @@ def test_an_audit_of_damaged_evidence_is_unproven_and_names_the_file(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("run", "quik"), "did you mean 'quick'"),
-        (("run", "smoke", "--strategy", "row_lok"), "did you mean 'row_lock'"),
+        (("run", "quik"), "the nearest is 'quick'"),
+        (("run", "smoke", "--strategy", "row_lok"), "the nearest is 'row_lock'"),
         (("run", "smoke", "--strategy", "does_not_import.py:X"), "does_not_import.py:X: it does not import"),
         (("run", "smoke", "--out", "/proc/nowhere"), "can't be written to /proc/nowhere"),
         (("run", "smoke", "--database-url", "postgresql://127.0.0.1:1/x"), "no Postgres answers at"),

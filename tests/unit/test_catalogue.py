@@ -34,7 +34,7 @@ def test_a_file_that_does_not_parse_is_left_for_the_app_to_refuse(tmp_path: Path
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("row_lok", "did you mean 'row_lock'"),
+        ("row_lok", "the nearest is 'row_lock'"),
         ("zzz", "there is "),
         ("absent.py:Mine", "there is no strategy file 'absent.py'"),
         ("mine.py", "names no class"),

@@ -114,9 +114,12 @@ def test_injections_that_would_undo_each_other_are_refused(tmp_path: Path, table
     ("table", "sentence"),
     [
         ('fault = "net_latency"', "key 'store': is missing: it must be 'redis' or 'postgres'"),
-        ('fault = "net_latency"\nstore = "redi"', "key 'store': there is no store 'redi': did you mean 'redis'?"),
+        ('fault = "net_latency"\nstore = "redi"', "key 'store': there is no store 'redi': the nearest is 'redis'"),
         ('fault = "net_latency"\nstore = 1', "key 'store': must be 'redis' or 'postgres', not 1"),
-        ('fault = "net_latency"\nstore = "redis"\nlatency = 1', "'latency': there is no such key: did you mean 'late"),
+        (
+            'fault = "net_latency"\nstore = "redis"\nlatency = 1',
+            "'latency': there is no such key: the nearest is 'late",
+        ),
         (
             'fault = "net_latency"\nstore = "redis"\nlatency_ms = -1',
             "key 'latency_ms': must be a number from 0.1 to 10000, not -1",
@@ -124,7 +127,10 @@ def test_injections_that_would_undo_each_other_are_refused(tmp_path: Path, table
         ('fault = "net_latency"\nstore = "redis"\nlatency_ms = true', "must be a number from 0.1 to 10000, not True"),
         ('fault = "net_cut"\nstore = "redis"\nafter_bytes = 1.5', "must be a whole number from 0 to 1000000, not 1.5"),
         ('fault = "net_drop_reply"\nstore = "redis"\nmatching = 3', "must be a text of at most 200 characters, not 3"),
-        ('fault = "failpoint"\npoint = "after_comit"', "there is no point 'after_comit': did you mean 'after_commit'?"),
+        (
+            'fault = "failpoint"\npoint = "after_comit"',
+            "there is no point 'after_comit': the nearest is 'after_commit'",
+        ),
         ('fault = "failpoint"\npoint = "after_hold"\naction = "die"', "there is no action 'die'"),
         ('fault = "redis_kill"\nstore = "redis"', "key 'store': there is no such key"),
         ('fault = "redis_kill"\ntimes = 0', "key 'times': must be a whole number from 1 to 100, not 0"),

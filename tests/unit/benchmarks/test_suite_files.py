@@ -48,11 +48,11 @@ def test_a_suite_says_what_its_file_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ("summary", "sumary", "key 'sumary': there is no such key: did you mean 'summary'"),
-        ('"row_lock"', '"row_lok"', "key 'strategies': there is no 'row_lok': did you mean 'row_lock'"),
-        ('"naive"', '"naiv"', "key 'controls': there is no 'naiv': did you mean 'naive'"),
-        ('"flash_sale"', '"flash_sail"', "key 'name': there is no scenario 'flash_sail': did you mean 'flash_sale'"),
-        ("stock", "stok", "key 'stok': there is no such key: did you mean 'stock'"),
+        ("summary", "sumary", "key 'sumary': there is no such key: the nearest is 'summary'"),
+        ('"row_lock"', '"row_lok"', "key 'strategies': there is no 'row_lok': the nearest is 'row_lock'"),
+        ('"naive"', '"naiv"', "key 'controls': there is no 'naiv': the nearest is 'naive'"),
+        ('"flash_sale"', '"flash_sail"', "key 'name': there is no scenario 'flash_sail': the nearest is 'flash_sale'"),
+        ("stock", "stok", "key 'stok': there is no such key: the nearest is 'stock'"),
         ("users = 50", 'faults = [{fault = "redis_kil"}]', "key 'fault': there is no fault 'redis_kil'"),
         ("users = 50", 'faults = [{fault = "redis_kill", at_s = 1}]', "key 'for_s': must be a number of seconds"),
         ("users = 50", 'faults = [{fault = "redis_kill", at_s = 2, for_s = 3}]', "would last until the load of 5 s"),
@@ -95,7 +95,7 @@ def test_every_shipped_suite_is_valid_and_has_a_control_and_a_summary() -> None:
 
 
 def test_an_unknown_suite_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="did you mean 'quick'"):
+    with pytest.raises(UsageError, match="the nearest is 'quick'"):
         find("quik")
     with pytest.raises(UsageError, match="there is no suite file"):
         find(str(tmp_path / "absent.toml"))

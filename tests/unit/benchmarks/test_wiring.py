@@ -50,7 +50,7 @@ def test_what_faults_need_is_there_for_all_that_go_the_same_way(tmp_path: Path) 
     [
         ("store_rtt_ms = 0.5", "store_rtt_ms = -1", "key 'store_rtt_ms': must be a number from 0 to 100, not -1"),
         ("store_rtt_ms = 0.5", "app = 3", r"key 'app': must be a \[scenarios.app\] table"),
-        ("store_rtt_ms = 0.5", "app = {cache_ttl = 1}", "key 'cache_ttl': .* did you mean 'cache_ttl_s'"),
+        ("store_rtt_ms = 0.5", "app = {cache_ttl = 1}", "key 'cache_ttl': .* the nearest is 'cache_ttl_s'"),
         ("store_rtt_ms = 0.5", 'app = {cache_ttl_s = "1"}', "key 'cache_ttl_s': must be a number, true or false"),
         ("store_rtt_ms = 0.5", "app = {admin_token = 1}", "key 'admin_token': there is no such key"),
     ],

@@ -81,7 +81,7 @@ def test_the_first_rule_that_fits_decides_and_what_fits_none_is_unknown(
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ("${sku}?", "${skuu}?", r"the purchase request has \$\{skuu\}: did you mean 'sku'\?"),
+        ("${sku}?", "${skuu}?", r"the purchase request has \$\{skuu\}: the nearest is 'sku'"),
         ('outcome = "failed"', 'outcome = "fialed"', "purchase.outcomes.2.outcome"),
         ("[purchase]", "[purchases]", "purchase.path: field required"),
         ('name = "shop"', 'name = "my shop!"', "name: string should match"),
