@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -26,10 +25,11 @@ from flashbench.services.control import Control, Order, OrderRefusedError
 from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
 from flashbench.services.proxy.plan import LinkPlan, ProxyPlan, host_and_port, server_place, through
-from tests.waiting import until
+from tests.waiting import taken_s, until
 
 PLAIN = Behaviour()
 PATIENCE_S = 0.3
+MOST_EARLY_MS = 0.2  # a timer is set early by as much as it is usually late: 0.1 ms at most, each way
 
 
 @dataclass(frozen=True)
@@ -426,14 +426,14 @@ def test_only_those_who_know_the_secret_give_orders_and_only_sensible_ones(netwo
 @pytest.mark.alone
 def test_latency_is_added_in_each_direction_to_a_fraction_of_a_millisecond(network: Network) -> None:
     with network.redis() as client:
-        undisturbed_ms = median_ms(client.ping)
+        undisturbed_ms = least_ms(client.ping)
         network.proxy.behave("redis", Behaviour(latency_ms=0.25))
-        added_ms = median_ms(client.ping) - undisturbed_ms
+        added_ms = least_ms(client.ping) - undisturbed_ms
         network.proxy.behave("redis", Behaviour(latency_ms=5))
-        much_added_ms = median_ms(client.ping, 40) - undisturbed_ms
+        much_added_ms = least_ms(client.ping, 100) - undisturbed_ms
 
-    assert 0.4 < added_ms < 0.8
-    assert 9.8 < much_added_ms < 10.5
+    assert 0.5 - MOST_EARLY_MS < added_ms < 0.8
+    assert 10 - MOST_EARLY_MS < much_added_ms < 10.5
 
 
 @pytest.mark.alone
@@ -442,18 +442,18 @@ def test_a_round_trip_that_a_stack_was_asked_for_holds_for_both_stores() -> None
         assert stack.info.proxy is not None
         network = Network(stack, ProxyControl(stack.info.proxy))
         with network.redis() as client, network.straight() as straight:
-            redis_ms = median_ms(client.ping) - median_ms(straight.ping)
+            redis_ms = least_ms(client.ping) - least_ms(straight.ping)
         with (
             psycopg.connect(network.database_url, autocommit=True) as through_proxy,
             psycopg.connect(stack.info.database_url, autocommit=True) as direct,
         ):
-            postgres_ms = median_ms(lambda: through_proxy.execute("SELECT 1")) - median_ms(
+            postgres_ms = least_ms(lambda: through_proxy.execute("SELECT 1")) - least_ms(
                 lambda: direct.execute("SELECT 1")
             )
         assert network.proxy.counts("redis").delayed_chunks == 0, "it is no fault's doing"
 
-    assert 1.0 < redis_ms < 1.4
-    assert 1.0 < postgres_ms < 1.4
+    assert 1 - MOST_EARLY_MS < redis_ms < 1.4
+    assert 1 - MOST_EARLY_MS < postgres_ms < 1.4
 
 
 @pytest.mark.alone
@@ -469,16 +469,12 @@ def test_requests_that_wait_do_not_wait_for_each_other(network: Network) -> None
             got += line.recv(65536)
         taken_s = time.monotonic() - begun_s
 
-    assert 0.15 < taken_s < 0.3
+    assert 0.15 < taken_s < 1.0, "one after the other they take five seconds"
 
 
-def median_ms(action: Callable[[], object], samples: int = 300) -> float:
-    taken_ms = []
-    for _ in range(samples):
-        begun_ns = time.perf_counter_ns()
-        action()
-        taken_ms.append((time.perf_counter_ns() - begun_ns) / 1e6)
-    return statistics.median(taken_ms)
+def least_ms(action: Callable[[], object], samples: int = 300) -> float:
+    """What it takes by itself: a busy machine makes some samples longer, and none shorter."""
+    return min(taken_s(action) for _ in range(samples)) * 1000
 
 
 def proxy_process(network: Network) -> psutil.Process:
