@@ -112,8 +112,8 @@ def _but(unlike: int, count: int) -> str:
     if not unlike:
         return ""
     return (
-        f"; not seen in {unlike} of {count} trials, which is no more than of loads without a fault, whose own moments"
-        " count as recovered 19 times in 20"
+        f"; not seen in time in {unlike} of {count} trials, which is no more than of loads without a fault,"
+        " whose own moments count as recovered 19 times in 20"
     )
 
 

@@ -135,7 +135,7 @@ def test_one_trial_of_ten_may_look_otherwise_as_loads_without_a_fault_do(unlike:
     recovery = found(*[{}] * 9, unlike)["recovery"]
     assert (recovery.status, recovery.worst) == (Status.MET, 0.4)
     assert recovery.sentence.startswith(
-        "recovery: 0.4 s at worst, 3 s allowed; not seen in 1 of 10 trials, which is no"
+        "recovery: 0.4 s at worst, 3 s allowed; not seen in time in 1 of 10 trials, which is no"
     )
 
 
