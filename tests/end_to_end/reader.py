@@ -10,14 +10,17 @@ from pathlib import Path
 from flashbench.catalogue import ROOT
 from flashbench.vocabulary import ExitCode
 
-TINY = """
+
+def tiny_suite(run_time_s: int = 2) -> str:
+    """Two trials, as small as can be."""
+    return f"""
 strategies = ["row_lock"]
 controls = ["naive"]
 
 [[scenarios]]
 name = "flash_sale"
 users = 60
-run_time_s = 2
+run_time_s = {run_time_s}
 stock = 40
 think_ms = 100
 twin_share = 0.2

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.suite import find, read
 from flashbench.catalogue import ROOT
 from flashbench.load.options import HELP
-from tests.end_to_end.reader import TINY, passed, run
+from tests.end_to_end.reader import passed, run, tiny_suite
 
 DOCS = ROOT / "docs"
 STRATEGY = (DOCS / "your-own-strategy.md").read_text()
@@ -34,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert [name for name, _ in saved] == ["optimistic.py", "guarded.py"]
     for name, text in saved:
         (folder / name).write_text(text)
-    (folder / "tiny.toml").write_text(TINY)
+    (folder / "tiny.toml").write_text(tiny_suite())
     return folder
 
 

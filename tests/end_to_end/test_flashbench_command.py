@@ -14,21 +14,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli.verdict_table import print_suite, wide_console
-from tests.end_to_end.reader import passed
+from tests.end_to_end.reader import passed, tiny_suite
 from tests.waiting import until
-
-TINY = """
-summary = "as small as can be"
-strategies = ["row_lock"]
-controls = ["naive"]
-
-[[scenarios]]
-name = "flash_sale"
-users = 60
-run_time_s = 2
-stock = 40
-think_ms = 100
-"""
 
 
 def flashbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -48,7 +35,7 @@ def flashbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Co
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A suite that ran, and what it printed."""
     place = tmp_path_factory.mktemp("finished")
-    (place / "tiny.toml").write_text(TINY)
+    (place / "tiny.toml").write_text(tiny_suite())
     done = flashbench("run", place / "tiny.toml", "--out", place / "out")
     (folder,) = (place / "out").iterdir()
     return folder, done
@@ -209,7 +196,7 @@ def test_list_names_what_there_is(kind: str, names: set[str]) -> None:
 
 
 def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path) -> None:
-    (tmp_path / "tiny.toml").write_text(TINY.replace("run_time_s = 1", "run_time_s = 8"))
+    (tmp_path / "tiny.toml").write_text(tiny_suite(run_time_s=8))
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks", "run", "tiny.toml", "--out", "out"],
         cwd=tmp_path,

@@ -15,8 +15,7 @@ import pytest
 
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, VerdictDocument
 from flashbench.vocabulary import Verdict
-from tests.end_to_end.reader import passed
-from tests.end_to_end.test_flashbench_command import TINY
+from tests.end_to_end.reader import passed, tiny_suite
 from tests.integration.services.test_supervisor import left_in
 from tests.waiting import until
 
@@ -25,7 +24,7 @@ from tests.waiting import until
 def place(tmp_path: Path) -> Iterator[Path]:
     """A folder with a suite of two trials, and a TMPDIR in which nothing may be left."""
     (tmp_path / "tmp").mkdir()
-    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "tiny.toml").write_text(tiny_suite())
     yield tmp_path
     assert until(lambda: not left_in(tmp_path / "tmp"))
 

@@ -13,7 +13,7 @@ import pytest
 from flashbench.catalogue import ROOT
 from flashbench.load import options
 from flashbench.services import Stack, StackRequest
-from tests.end_to_end.reader import TINY, passed, run
+from tests.end_to_end.reader import passed, run, tiny_suite
 
 README = (ROOT / "README.md").read_text()
 GATE = (ROOT / ".ci" / "run").read_text()
@@ -25,7 +25,7 @@ COMMANDS = [line for kind, text in BLOCKS if kind == "sh" for line in text.split
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the reader works, with a suite that is quick to run."""
     folder = tmp_path_factory.mktemp("reader")
-    (folder / "tiny.toml").write_text(TINY)
+    (folder / "tiny.toml").write_text(tiny_suite())
     return folder
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flashbench.catalogue import ROOT
-from tests.end_to_end.reader import TINY, passed, run
+from tests.end_to_end.reader import passed, run, tiny_suite
 
 PAGE = (ROOT / "docs" / "your-own-service.md").read_text()
 NODE, LOCUST, SUITE = (line for text in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in text.splitlines())
@@ -43,7 +43,7 @@ def start() -> Iterator[Callable[..., str]]:
 def test_a_service_that_is_right_passes_beside_a_control_and_the_verdict_says_on_whose_word(
     start: Callable[..., str], tmp_path: Path
 ) -> None:
-    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "tiny.toml").write_text(tiny_suite())
     done = run(start(SUITE.replace("quick", "tiny.toml")), tmp_path)
     assert passed(done.returncode), done.stdout + done.stderr
     assert re.search(r"node-shop +pass +PASS( INVALID)? +40 +40 +40 +B", done.stdout)
