@@ -1,4 +1,4 @@
-"""Waiting for what comes true by itself, with a deadline, and how long something takes."""
+"""Waiting for what comes true by itself, with a deadline."""
 
 from __future__ import annotations
 
@@ -25,10 +25,3 @@ async def eventually(holds: Callable[[], Awaitable[bool]], *, within_s: float = 
     while not await holds():
         assert time.monotonic() < deadline_s, "it did not come true in time"
         await asyncio.sleep(POLL_S)
-
-
-def taken_s(action: Callable[[], object]) -> float:
-    """How long it takes."""
-    began_s = time.perf_counter()
-    action()
-    return time.perf_counter() - began_s

@@ -158,7 +158,8 @@ def test_chance_excuses_nothing_but_a_recovery() -> None:
         assert found(*[{}] * 9, changes)["recovery"].status is Status.NOT_SHOWN
     for short, worse in (
         ("slow request", {"slowest_request_s": 2.31}),
-        ("availability", {"availability_outside": 0.9}),
+        ("availability", {"availability_outside": 0.978}),
+        ("locks", {"stale_locks": 1}),
     ):
         assert found(*[{}] * 9, worse)[short].status is Status.MISSED
 
