@@ -55,6 +55,13 @@ class Protections:
         least, most = before.database_reads_per_s if before else None, row.database_reads_per_s
         return (least.mean, most.mean) if least is not None and most is not None and least.mean > 0 else None
 
+    @property
+    def barest(self) -> tuple[Protected, ...]:
+        """Of each strategy the row that read Postgres most, if it is known how often the app as it is did."""
+        strategies = dict.fromkeys(row.strategy for row in self.rows)
+        compared = [row for row in self.rows if self.reads_per_s(row) is not None]
+        return tuple(rows[-1] for each in strategies if (rows := [row for row in compared if row.strategy == each]))
+
 
 def protections(summary: Summary) -> tuple[Protections, ...]:
     """Only where at least two settings met the same load and faults."""
@@ -81,7 +88,12 @@ def _rows(trials: Sequence[TrialFigures]) -> tuple[Protected, ...]:
     for each in trials:
         rows.setdefault((each.strategy, each.case, each.wiring.app), []).append(each)
     place = places(strategy for strategy, _, _ in rows)
-    ordered = sorted(rows, key=lambda row: (place[row[0]], row[2], row[1]))
-    return tuple(
-        Protected(strategy, case, tuple(rows[strategy, case, settings])) for strategy, case, settings in ordered
-    )
+    protected = [Protected(strategy, case, tuple(trials)) for (strategy, case, _), trials in rows.items()]
+    return tuple(sorted(protected, key=lambda row: (place[row.strategy], _bareness(row))))
+
+
+def _bareness(row: Protected) -> tuple[bool, float, int, str]:
+    """The app as it is comes first, then the settings by how often Postgres was read."""
+    reads = row.database_reads_per_s
+    settings = row.wiring.app
+    return bool(settings), reads.mean if reads is not None else 0.0, len(settings), row.case

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     cache_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.15  # 0: what was cached together expires together
     cache_early_beta: Annotated[float, Field(ge=0)] = 1.0  # 0: nothing is refreshed before it expires
     cache_single_flight: bool = True  # without it everybody who misses reads the database
+    # Products that a worker remembers, for the same TTL, while Redis can't; 0: every read of them asks the database.
+    cache_own_copies: Annotated[int, Field(ge=0)] = 1024
     # Product reads at Postgres at once, a worker. So many connections are theirs: no purchase takes them. As many as
     # there are connections, or more: no bulkhead, purchases and reads stand in one line.
     cache_bypass_reads: Annotated[int, Field(ge=1)] = 4

@@ -24,9 +24,9 @@ def protection_table(found: Protections) -> Table:
 
 
 def protection_remarks(found: Protections) -> list[str]:
-    """By how much Postgres was read more often without a protection, in sentences."""
+    """By how much Postgres was read more often with fewest protections, in a sentence a strategy."""
     remarks = []
-    for row in found.rows:
+    for row in found.barest:
         reads = found.reads_per_s(row)
         if reads is not None:
             before, now = reads

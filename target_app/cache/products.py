@@ -1,5 +1,8 @@
 """Cache-aside product reads. Freshness is governed by the TTL; a purchase is never decided on what is read here.
 
+While Redis can't keep what was read, each worker does, for the same TTL: however many read, Postgres is asked once per
+product, worker and TTL.
+
 Early refresh is XFetch of Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention",
 VLDB 2015: a reader refreshes ahead of expiry with a probability that grows as expiry nears.
 """
@@ -14,6 +17,8 @@ import time
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from uuid import UUID
+
+from cachetools import TLRUCache
 
 from target_app.cache.script import Script
 from target_app.cache.single_flight import SingleFlight
@@ -59,6 +64,16 @@ class _Item:
         return Reading(Product(**json.loads(self.body)), result, self.age_s)
 
 
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    product: Product | None
+    read_s: float
+    ttl_s: float
+
+    def reading(self) -> Reading:
+        return Reading(self.product, CacheResult.BYPASS, time.monotonic() - self.read_s)
+
+
 class ProductCache:
     """One worker's product reads. ``rng`` decides jitter and early refreshes."""
 
@@ -71,6 +86,9 @@ class ProductCache:
         self._rng = rng or random.Random()
         self._flights: SingleFlight[str, Reading] = SingleFlight(shared=settings.cache_single_flight)
         self._database_reads = asyncio.Semaphore(settings.cache_bypass_reads)
+        self._copies: TLRUCache[str, _Copy] = TLRUCache(
+            settings.cache_own_copies, ttu=lambda _, copy, __: copy.read_s + copy.ttl_s, timer=time.monotonic
+        )
         self.recomputes = 0
 
     @property
@@ -84,9 +102,11 @@ class ProductCache:
         try:
             item = await self._get(key)
         except RedisAwayError:
-            return await self._flights.run(key, lambda: self._bypass(sale_id, sku))
+            return self._own_copy(key) or await self._flights.run(key, lambda: self._bypass(key, sale_id, sku))
         if item is not None and item.body != TOMBSTONE and not self._refresh_now(item):
             return item.reading(CacheResult.HIT)
+        if item is None and (copy := self._own_copy(key)) is not None:
+            return copy  # Redis is back without it, or has no room for it
         try:
             return await self._flights.run(key, lambda: self._recompute(key, sale_id, sku))
         except DatabaseAwayError:
@@ -100,9 +120,10 @@ class ProductCache:
         A tombstone with the version stands where the value was: after a mere DEL a slow reader could put the old value
         back. When Redis is away the TTL does the same later.
         """
+        self._copies.pop(key := item_key(sale_id, sku), None)
         ttl_ms = round(self._settings.cache_tombstone_ttl_s * 1000)
         try:
-            await self._put(item_key(sale_id, sku), version, TOMBSTONE, 0, ttl_ms, ttl_ms)
+            await self._put(key, version, TOMBSTONE, 0, ttl_ms, ttl_ms)
         except RedisAwayError:
             return
 
@@ -114,25 +135,38 @@ class ProductCache:
         early_s = -item.delta_s * self._settings.cache_early_beta * math.log(1 - self._rng.random())
         return early_s >= item.fresh_s
 
-    async def _bypass(self, sale_id: UUID, sku: str) -> Reading:
-        return Reading(await self._from_database(sale_id, sku), CacheResult.BYPASS)
+    async def _bypass(self, key: str, sale_id: UUID, sku: str) -> Reading:
+        product = await self._from_database(sale_id, sku)
+        return self._keep(key, _Copy(product, time.monotonic(), self._ttl_s(product)))
 
     async def _recompute(self, key: str, sale_id: UUID, sku: str) -> Reading:
         start = time.perf_counter()
         product = await self._from_database(sale_id, sku)
         delta_ms = math.ceil((time.perf_counter() - start) * 1000)
-        settings = self._settings
-        base_s = settings.cache_ttl_s if product else settings.cache_negative_ttl_s
-        fresh_ms = max(
-            1, round(base_s * 1000 * self._rng.uniform(1 - settings.cache_jitter, 1 + settings.cache_jitter))
-        )
+        read_s, ttl_s = time.monotonic(), self._ttl_s(product)
+        fresh_ms = max(1, round(ttl_s * 1000))
         body, version = (json.dumps(asdict(product)), product.version) if product else (NOTHING, -1)
-        kept_ms = fresh_ms + (round(settings.cache_stale_s * 1000) if product else 0)
+        kept_ms = fresh_ms + (round(self._settings.cache_stale_s * 1000) if product else 0)
         try:
             await self._put(key, version, body, delta_ms, fresh_ms, kept_ms)
         except RedisAwayError:
-            return Reading(product, CacheResult.BYPASS)
+            return self._keep(key, _Copy(product, read_s, ttl_s))
+        self._copies.pop(key, None)
         return Reading(product, CacheResult.MISS if product else CacheResult.NEGATIVE)
+
+    def _ttl_s(self, product: Product | None) -> float:
+        settings = self._settings
+        base_s = settings.cache_ttl_s if product else settings.cache_negative_ttl_s
+        return base_s * self._rng.uniform(1 - settings.cache_jitter, 1 + settings.cache_jitter)
+
+    def _keep(self, key: str, copy: _Copy) -> Reading:
+        if self._settings.cache_own_copies:
+            self._copies[key] = copy
+        return copy.reading()
+
+    def _own_copy(self, key: str) -> Reading | None:
+        copy = self._copies.get(key)
+        return copy.reading() if copy is not None else None
 
     async def _from_database(self, sale_id: UUID, sku: str) -> Product | None:
         self.recomputes += 1

@@ -96,22 +96,90 @@ def counted(text: str, name: str) -> float:
     return float(line.rsplit(" ", 1)[1])
 
 
+DATABASE_READS = "target_app_database_reads_total"
+
+
+async def database_reads(worker: Client) -> float:
+    return counted((await worker.http.get("/metrics")).text, DATABASE_READS)
+
+
 @pytest.mark.parametrize("with_redis", [True, False])
 async def test_database_reads_are_counted_whether_they_fill_the_cache_or_go_past_it(
     new_worker: NewWorker, with_redis: bool
 ) -> None:
-    worker = await new_worker(cache_ttl_s=30, cache_early_beta=0, **({} if with_redis else {"redis_url": None}))
+    redis = {} if with_redis else {"redis_url": None}
+    worker = await new_worker(cache_ttl_s=30, cache_early_beta=0, cache_own_copies=0, **redis)
     sale = await worker.open()
-    name = "target_app_database_reads_total"
-    before = counted((await worker.http.get("/metrics")).text, name)
+    before = await database_reads(worker)
 
     for _ in range(3):
         await state(worker, sale)
 
     async def all_counted() -> bool:
-        return counted((await worker.http.get("/metrics")).text, name) - before == (1 if with_redis else 3)
+        return await database_reads(worker) - before == (1 if with_redis else 3)
 
     await eventually(all_counted)
+
+
+async def test_without_redis_a_worker_remembers_for_as_long_as_redis_would(new_worker: NewWorker) -> None:
+    worker = await new_worker(redis_url=None, cache_ttl_s=1, cache_jitter=0)
+    sale = await worker.open(stock=5)
+    await worker.http.get(f"/sales/{sale}/products/sku-1")
+    await worker.buy(sale)
+
+    answer = await worker.http.get(f"/sales/{sale}/products/sku-1")
+    assert (answer.headers["x-cache"], answer.json()["remaining"]) == ("bypass", 5)
+
+    async def expired() -> bool:
+        answer = await worker.http.get(f"/sales/{sale}/products/sku-1")
+        assert int(answer.headers["age"]) < 1
+        return bool(answer.json()["remaining"] == 4)
+
+    await eventually(expired, within_s=1.5)
+
+
+async def test_a_worker_remembers_no_more_products_than_it_may(new_worker: NewWorker) -> None:
+    worker = await new_worker(redis_url=None, cache_ttl_s=30, cache_own_copies=2)
+    sale = await worker.open(skus=3)
+    before = await database_reads(worker)
+    for sku in [1, 1, 1, 2, 2, 3, 1, 2, 3]:  # the second round finds that the longest unread was forgotten
+        await state(worker, sale, f"sku-{sku}")
+
+    async def all_counted() -> bool:
+        return await database_reads(worker) - before == 6
+
+    await eventually(all_counted)
+
+
+async def test_a_worker_forgets_its_own_copy_when_it_sells_the_last_unit(new_worker: NewWorker) -> None:
+    worker = await new_worker(redis_url=None, cache_ttl_s=30)
+    sale = await worker.open(stock=1)
+    await state(worker, sale)
+
+    await worker.buy(sale)
+
+    assert (await worker.http.get(f"/sales/{sale}/products/sku-1")).json()["remaining"] == 0
+
+
+async def test_a_redis_without_room_shields_the_database_through_the_worker(
+    new_worker: NewWorker, redis_url: str
+) -> None:
+    worker = await new_worker(cache_ttl_s=30, cache_early_beta=0)
+    sale = await worker.open(stock=5)
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            before = await database_reads(worker)
+            assert [await state(worker, sale) for _ in range(5)] == [("bypass", 200)] * 5
+        finally:
+            client.config_set("maxmemory", 0)
+
+        async def counted_once() -> bool:
+            return await database_reads(worker) - before == 1
+
+        await eventually(counted_once)
+        assert await state(worker, sale) == ("bypass", 200)
+        assert not client.exists(item_key(UUID(sale), "sku-1"))
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.15])
@@ -174,7 +242,7 @@ async def test_many_readers_of_one_missing_product_make_one_database_read(caches
 
 
 async def test_without_single_flight_every_reader_reads_the_database(new_worker: NewWorker) -> None:
-    worker = await new_worker(redis_url=None, cache_single_flight=False)
+    worker = await new_worker(redis_url=None, cache_single_flight=False, cache_own_copies=0)
     sale = await worker.open()
     name = "target_app_cache_recomputes_total"
     before = counted((await worker.http.get("/metrics")).text, name)
