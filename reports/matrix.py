@@ -11,7 +11,6 @@ from reports.names import FileNames
 from reports.outages.faults import Hurts, hurts, is_of_the_network, together
 from reports.outages.judgement import Judgement, Status, judged
 from reports.outages.outage import OutageFigures
-from reports.outages.targets import by_chance
 from reports.places import places
 from reports.summary import Outage, ReportedTrial, Summary
 
@@ -70,11 +69,8 @@ class Cell:
 
     @property
     def recovered_s(self) -> float | None:
-        """In the worst trial that was seen to recover; None if more were not than may be by chance."""
-        known = [each.recovered_s for each in self.figures]
-        if self.unrecovered > by_chance(len(known)):
-            return None
-        return max((each for each in known if each is not None), default=None)
+        """In the worst trial that was seen to recover; not in all, unless ``unrecovered`` is 0."""
+        return max((each.recovered_s for each in self.figures if each.recovered_s is not None), default=None)
 
     @property
     def unrecovered(self) -> int:

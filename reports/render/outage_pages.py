@@ -105,11 +105,12 @@ def course_in_words(cell: Cell) -> list[str]:
         told.append(f"Every worker had stopped asking Redis {detected.mean:.1f} s after the fault began.")
     recovered = cell.outage.estimate(lambda met: met.recovered_s)
     if recovered is not None:
+        seen = f" in {len(cell.figures) - cell.unrecovered} of {len(cell.figures)} trials" if cell.unrecovered else ""
         at_once = recovered.mean < 0.05
         told.append(
-            "As soon as it was healed, all was as before."
+            f"As soon as it was healed, all was as before{seen}."
             if at_once
-            else f"From the heal it took {recovered.mean:.1f} s until all was as before."
+            else f"From the heal it took {recovered.mean:.1f} s until all was as before{seen}."
         )
     return told
 

@@ -46,7 +46,7 @@ class Curve:
     of: Callable[[TrialFigures], Floats | None]
     style: str = "-"
     name: str = ""  # shown in a panel of several curves
-    given: bool = False  # not the strategy's doing: a thin line in the text's colour
+    aside: bool = False  # a thin line in the text's colour, which is seen even where it lies on another
     limit: tuple[float, str] | None = None  # what should not be exceeded, and what it is called
 
 
@@ -125,16 +125,20 @@ def mean(values: Sequence[Floats]) -> Floats:
 
 
 def _is_worth_drawing(panel: Panel, trials: Sequence[TrialFigures]) -> bool:
-    values = [found for curve in panel.curves for found in map(curve.of, trials) if found is not None]
-    known = [each[~np.isnan(each)] for each in values]
-    return any(each.any() if panel.if_any else len(each) for each in known)
+    return any(values.any() or not panel.if_any for curve in panel.curves for values in _known(curve, trials))
+
+
+def _known(curve: Curve, trials: Sequence[TrialFigures]) -> list[Floats]:
+    """The curve's values in each trial that has any, without those that are not known."""
+    values = [found[~np.isnan(found)] for found in map(curve.of, trials) if found is not None]
+    return [each for each in values if len(each)]
 
 
 def _draw(axes: Axes, panel: Panel, trials: Trials, looks: Mapping[str, Look]) -> None:
     axes.set_ylabel(panel.label, fontsize=9)
     axes.grid(visible=True, axis="y")
     everyone = [each for group in trials.values() for each in group]
-    curves = [curve for curve in panel.curves if any(curve.of(each) is not None for each in everyone)]
+    curves = [curve for curve in panel.curves if _known(curve, everyone)]
     tops = [
         _line(axes, [found for found in map(curve.of, group) if found is not None], looks[strategy], curve)
         for strategy, group in trials.items()
@@ -169,7 +173,7 @@ def _line(axes: Axes, trials: Sequence[Floats], look: Look, curve: Curve) -> flo
         return 0.0
     middle = mean(trials)
     at_s = (np.arange(len(middle)) + 0.5) * BIN_S
-    if curve.given:
+    if curve.aside:
         axes.plot(at_s, middle, color=INK, ls=curve.style, lw=0.9, alpha=0.7)
         return float(np.nanmax(middle)) if not np.isnan(middle).all() else 0.0
     if look.threads and len(trials) > 1:

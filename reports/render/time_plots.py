@@ -102,7 +102,7 @@ def _longest_lock(vitals: Vitals) -> Line | None:
 _IN_STORES = (_seen(lambda vitals: vitals.postgres_stock), _seen(lambda vitals: vitals.redis_stock))
 
 _DECIDED = Panel("decided/s", (Curve(_decided),))
-_OFFERED = Panel("purchases/s", (Curve(_decided, name="decided"), Curve(_arrived, ":", name="arrived", given=True)))
+_OFFERED = Panel("purchases/s", (Curve(_decided, name="decided"), Curve(_arrived, ":", name="arrived", aside=True)))
 _LATENCY = Panel("p95, ms", (Curve(lambda each: each.course.p95_ms),), logarithmic=True)
 _ERRORS = Panel(
     "errors/s",
@@ -111,7 +111,9 @@ _ERRORS = Panel(
 _BREAKERS = Panel("breakers\nopen", (Curve(_open_breakers),))
 _IN_POSTGRES = Panel("units left\nin Postgres", (Curve(_IN_STORES[0]),))
 _IN_REDIS = Panel("units left\nin Redis", (Curve(_IN_STORES[1]),))
-_UNITS = Panel("units left", (Curve(_IN_STORES[0], name="in Postgres"), Curve(_IN_STORES[1], "--", name="in Redis")))
+_UNITS = Panel(
+    "units left", (Curve(_IN_STORES[0], name="in Postgres"), Curve(_IN_STORES[1], "--", name="in Redis", aside=True))
+)
 _STATEMENTS = Panel("Postgres\nstatements/s", (Curve(_seen(lambda vitals: vitals.statements_per_s)),))
 _PRODUCT_READS = Panel(
     "product reads\nin Postgres/s", (Curve(_seen(lambda vitals: vitals.database_reads_per_s)),), if_any=True

@@ -6,11 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reports.matrix import Matrix, matrix
+from reports.render import matrix_words
+from reports.render.outage_pages import course_in_words
+from reports.render.words import NONE
 from reports.report import ReportPaths, write_report
 from reports.summary import summarize
 from tests.outage_lab import CASES, STRATEGIES, lab
@@ -66,6 +70,24 @@ def test_every_cell_says_how_many_passed_and_which_target_is_missed(mishaps: tup
         assert words in page
     assert "Redis killed, redis_lock: slowest request: 2.35 s in redis-kill-redis_lock-s" in page
     assert "The targets are meant for at least 10 trials a cell; the smallest here has 2." in page
+
+
+def test_a_recovery_that_one_trial_did_not_show_is_not_told_as_if_all_had(mishaps: tuple[Matrix, ReportPaths]) -> None:
+    found, _ = mishaps
+    cell = next(each for each in found.cells if (each.case, each.strategy) == ("redis-kill", "row_lock"))
+    assert cell.outage is not None
+    first, second = cell.outage.trials
+    assert first.outage is not None
+    assert second.outage is not None
+    unseen = replace(first, outage=replace(first.outage, recovered_s=None, unrecovered_s=2.4))
+    half = replace(cell, outage=replace(cell.outage, trials=(unseen, second)))
+
+    assert matrix_words.recovery(cell) == f"{cell.recovered_s:.1f} s"
+    assert matrix_words.recovery(half) == f"{second.outage.recovered_s:.1f} s in 1 of 2"
+    assert course_in_words(half)[-1].endswith(" in 1 of 2 trials.")
+    nowhere = replace(cell, outage=replace(cell.outage, trials=(unseen, unseen)))
+    assert matrix_words.recovery(nowhere) == NONE
+    assert not any("as before" in sentence for sentence in course_in_words(nowhere))
 
 
 def test_rows_are_in_the_words_that_people_use_and_those_that_hurt_redis_come_first(
