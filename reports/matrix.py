@@ -69,13 +69,13 @@ class Cell:
 
     @property
     def recovered_s(self) -> float | None:
-        """In the worst trial that was seen to recover; not in all, unless ``unrecovered`` is 0."""
+        """In the worst of the ``recovered`` trials that were seen to recover."""
         return max((each.recovered_s for each in self.figures if each.recovered_s is not None), default=None)
 
     @property
-    def unrecovered(self) -> int:
-        """In how many trials no recovery was seen."""
-        return sum(each.recovered_s is None for each in self.figures)
+    def recovered(self) -> int:
+        """In how many trials a recovery was seen."""
+        return self.outage.recovered if self.outage is not None else 0
 
 
 @dataclass(frozen=True, slots=True)

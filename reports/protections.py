@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,8 +57,8 @@ class Protections:
         return (least.mean, most.mean) if least is not None and most is not None and least.mean > 0 else None
 
     @property
-    def barest(self) -> tuple[Protected, ...]:
-        """Of each strategy the row that read Postgres most, if it is known how often the app as it is did."""
+    def most_read(self) -> tuple[Protected, ...]:
+        """Of each strategy the row in which Postgres was read most, if it is known how often the app as it is did."""
         strategies = dict.fromkeys(row.strategy for row in self.rows)
         compared = [row for row in self.rows if self.reads_per_s(row) is not None]
         return tuple(rows[-1] for each in strategies if (rows := [row for row in compared if row.strategy == each]))
@@ -89,11 +90,11 @@ def _rows(trials: Sequence[TrialFigures]) -> tuple[Protected, ...]:
         rows.setdefault((each.strategy, each.case, each.wiring.app), []).append(each)
     place = places(strategy for strategy, _, _ in rows)
     protected = [Protected(strategy, case, tuple(trials)) for (strategy, case, _), trials in rows.items()]
-    return tuple(sorted(protected, key=lambda row: (place[row.strategy], _bareness(row))))
+    return tuple(sorted(protected, key=lambda row: (place[row.strategy], _by_reads(row))))
 
 
-def _bareness(row: Protected) -> tuple[bool, float, int, str]:
-    """The app as it is comes first, then the settings by how often Postgres was read."""
+def _by_reads(row: Protected) -> tuple[bool, float, int, str]:
+    """The app as it is comes first, then the settings by how often Postgres was read, last those of unknown reads."""
     reads = row.database_reads_per_s
     settings = row.wiring.app
-    return bool(settings), reads.mean if reads is not None else 0.0, len(settings), row.case
+    return bool(settings), reads.mean if reads is not None else math.inf, len(settings), row.case

@@ -24,7 +24,6 @@ from reports.judging.trial import judge
 from reports.latency.figures import StrategyFigures, TrialFigures, figures, pooled
 from reports.latency.statistics import Estimate
 from reports.outages.answers import Answers
-from reports.outages.course import Course
 from reports.outages.outage import OutageFigures, outage
 from reports.outages.recovery import Normal
 from reports.places import places
@@ -61,6 +60,11 @@ class Outage:
     def figures(self) -> tuple[OutageFigures, ...]:
         """Of each trial that has any."""
         return tuple(each.outage for each in self.trials if each.outage is not None)
+
+    @property
+    def recovered(self) -> int:
+        """In how many of them a recovery was seen."""
+        return sum(each.recovered_s is not None for each in self.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ def _outages(trials: list[ReportedTrial]) -> tuple[Outage, ...]:
 
     A trial in which no fault came to be injected has a verdict, and no figures.
     """
-    quiet: dict[object, list[Course]] = {}
+    quiet: dict[object, list[TrialFigures]] = {}
     rows: dict[tuple[str, str], list[tuple[TrialFigures, VerdictDocument]]] = {}
     for reported in trials:
         each = reported.figures
@@ -198,20 +202,24 @@ def _outages(trials: list[ReportedTrial]) -> tuple[Outage, ...]:
         if each.spans:
             rows.setdefault((each.case, each.strategy), []).append((each, reported.verdict))
         elif each.quiet and not each.unplanned:
-            quiet.setdefault(each.like, []).append(each.course)
+            quiet.setdefault(each.like, []).append(each)
     found = []
     for case, strategy in _in_order(rows):
         group = rows[case, strategy]
-        normal = Normal.of(quiet.get(group[0][0].like, ()))
-        measured = tuple(_measured(each, verdict, normal) for each, verdict in group)
+        calm = quiet.get(group[0][0].like, [])
+        normal = Normal.of([each.course for each in calm])
+        measured = tuple(_measured(each, verdict, normal, calm) for each, verdict in group)
         faults = tuple(span.fault for span in measured[0].spans)
         found.append(Outage(strategy, case, faults, measured, normal))
     return tuple(found)
 
 
-def _measured(each: TrialFigures, verdict: VerdictDocument, normal: Normal | None) -> TrialFigures:
+def _measured(
+    each: TrialFigures, verdict: VerdictDocument, normal: Normal | None, calm: Sequence[TrialFigures]
+) -> TrialFigures:
+    beside = next((other.course for other in calm if other.seed == each.seed), None)
     answers = Answers.of(verdict.findings)
-    return replace(each, outage=outage(each.spans, each.course, each.vitals, normal, each.unknowns, answers))
+    return replace(each, outage=outage(each.spans, each.course, each.vitals, normal, each.unknowns, answers, beside))
 
 
 def _in_order(rows: Mapping[tuple[str, str], object]) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from benchmarks.telemetry.source import Reading
 _METRICS = {
     "target_app_breaker_state": "breaker_state",
     "target_app_in_flight": "in_flight",
-    "target_app_cache_recomputes_total": "database_reads",
+    "target_app_database_reads_total": "database_reads",
 }
 _PATTERNS = ("gauge_live*_*.db", "counter_*.db")
 _LOOK_EVERY_NS = 1_000_000_000  # how often new workers are looked for

@@ -11,6 +11,7 @@ from reports.outages.targets import (
     AVAILABILITY,
     LEAKED,
     LEAST_CRASHES,
+    LEAST_WATCHED_S,
     LOST,
     RECOVERY,
     SLOWEST_REQUEST,
@@ -19,8 +20,7 @@ from reports.outages.targets import (
     UNRESOLVED,
     WRONG,
     Target,
-    late_by_chance,
-    unseen_by_chance,
+    by_chance,
 )
 
 _UNDECIDED = "the check that would show it could not decide"
@@ -49,15 +49,13 @@ class Judgement:
 class _Measured:
     """A trial's figure; without one, ``why`` there is none. ``more``: it is more than that.
 
-    ``unseen`` is a recovery that was not seen in time, as it may be in loads without a fault; ``late`` if the trial
-    lasted for long enough to tell.
+    ``unlike``: the trial did not look like loads without a fault, which do not always look like it either.
     """
 
     value: float | None
     why: str = ""
     more: bool = False
-    unseen: bool = False
-    late: bool = False
+    unlike: bool = False
 
 
 def judged(trials: Sequence[tuple[str, OutageFigures]]) -> tuple[Judgement, ...]:
@@ -72,9 +70,9 @@ def judged(trials: Sequence[tuple[str, OutageFigures]]) -> tuple[Judgement, ...]
 
 def _judgement(target: Target, trials: Sequence[tuple[str, OutageFigures]]) -> Judgement:
     found = [(name, _FIGURES[target](figures)) for name, figures in trials]
-    unseen = sum(each.unseen for _, each in found)
-    if unseen <= unseen_by_chance(len(found)) and sum(each.late for _, each in found) <= late_by_chance(len(found)):
-        found = [(name, each) for name, each in found if not each.unseen]
+    unlike = [(name, each) for name, each in found if each.unlike]
+    if len(unlike) <= by_chance(len(found)):
+        found = [(name, each) for name, each in found if not each.unlike]
     known = [(name, each, each.value) for name, each in found if each.value is not None]
     why = next((each.why for _, each in found if each.value is None), "")
     if not known:
@@ -89,7 +87,8 @@ def _judgement(target: Target, trials: Sequence[tuple[str, OutageFigures]]) -> J
     elif target is LOST and 0 < crashes < LEAST_CRASHES:
         why = f"none in {crashes} crashes of Postgres; {LEAST_CRASHES} are asked for"
     else:
-        return Judgement(target, Status.MET, worst, trial, _met(target, worst, crashes) + _but(unseen, len(trials)))
+        sentence = _met(target, worst, crashes) + _but(target, unlike, len(trials))
+        return Judgement(target, Status.MET, worst, trial, sentence)
     return Judgement(target, Status.NOT_SHOWN, worst, trial, f"{target.name}: {why}")
 
 
@@ -111,12 +110,14 @@ def _met(target: Target, worst: float, crashes: int) -> str:
     return f"{target.name}: {target.unit.said(worst)} at worst, {limit}"
 
 
-def _but(unseen: int, count: int) -> str:
-    if not unseen:
+def _but(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int) -> str:
+    if not unlike:
         return ""
+    late = [(each.value, name) for name, each in unlike if each.value is not None and not each.more]
+    worst = f" ({target.unit.said(max(late)[0])} in {max(late)[1]})" if late else ""
     return (
-        f"; not seen in time in {unseen} of {count} trials, as may be by chance: of the moments of loads without a"
-        " fault 1 in 20 would not count as recovered"
+        f"; not seen in time in {len(unlike)} of {count} trials{worst}, which is no more than of loads without a fault,"
+        " whose own moments count as recovered 19 times in 20"
     )
 
 
@@ -135,12 +136,11 @@ def _recovery(figures: OutageFigures) -> _Measured:
     watched_s = figures.unrecovered_s
     if figures.recovered_s is not None or watched_s is None:
         measured = _in_time(figures, figures.recovered_s, figures.why_not)
-        late = measured.value is not None and not RECOVERY.allows(measured.value)
-        return replace(measured, unseen=late, late=late)
+        return replace(measured, unlike=measured.value is not None and not RECOVERY.allows(measured.value))
     if watched_s >= RECOVERY.limit:
-        return _Measured(watched_s, more=True, unseen=True, late=True)
+        return _Measured(watched_s, more=True, unlike=True)
     why = f"stock and load lasted for too short a time after the heal ({watched_s:.1f} s)"
-    return replace(_in_time(figures, None, why), unseen=figures.in_time)
+    return replace(_in_time(figures, None, why), unlike=figures.in_time and watched_s >= LEAST_WATCHED_S)
 
 
 _FIGURES: dict[Target, Callable[[OutageFigures], _Measured]] = {

@@ -68,12 +68,16 @@ def outage(
     normal: Normal | None,
     unknowns: Unknowns,
     answers: Answers,
+    beside: Course | None = None,
 ) -> OutageFigures:
-    """The figures; ``met`` is not empty, ``normal`` is what fault-free trials of the strategy are like."""
+    """The figures; ``met`` is not empty.
+
+    ``normal`` is what fault-free trials of the strategy are like, ``beside`` the one of them that has the same seed.
+    """
     from_s, to_s = met[0].from_s, max(span.to_s for span in met)
     later = course.answered_s[course.invoked_s >= from_s]
     during = (course.windows_s >= from_s) & (course.windows_s < to_s) & (course.windows_s + WINDOW_S <= course.lasts_s)
-    seen = recoveries(normal, course, met) if normal is not None else ()
+    seen = recoveries(normal, course, met, beside) if normal is not None else ()
     recovered_s, why_not, unrecovered_s = _recovered(seen)
     locks = vitals.locks if vitals is not None else None
     return OutageFigures(

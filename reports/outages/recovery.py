@@ -43,13 +43,16 @@ class Normal:
         return cls(*_limits(usable), trials=len(usable))
 
 
-def recovery_s(normal: Normal, course: Course, healed_s: float, until_s: float = np.inf) -> float | None:
+def recovery_s(
+    normal: Normal, course: Course, healed_s: float, until_s: float = np.inf, beside: Course | None = None
+) -> float | None:
     """Seconds from the heal to the first of three windows in a row that are normal; None if there are none.
 
     Windows start every tenth of a second from the heal, and must lie within the time that stock lasted, and before
-    ``until_s``.
+    ``until_s``. ``beside``: the fault-free load of the same seed. Its shoppers arrive at the same moments, so where a
+    crowd of them made it slow, or a lull idle, nothing better is asked of a strategy that has recovered.
     """
-    good = _good((normal.least_goodput, normal.most_p95_ms), course)
+    good = _good(normal, course, beside)
     for start in range(max(0, int(np.ceil((healed_s - 1e-9) / STEP_S))), len(good)):
         if course.windows_s[start] + SHOWN_AFTER_S > until_s + 1e-9:
             return None
@@ -72,7 +75,9 @@ class Recovery:
     last: bool
 
 
-def recoveries(normal: Normal, course: Course, met: Sequence[Span]) -> tuple[Recovery, ...]:
+def recoveries(
+    normal: Normal, course: Course, met: Sequence[Span], beside: Course | None = None
+) -> tuple[Recovery, ...]:
     """One for every heal after which no fault was on, in order; the last is that of the last heal."""
     found = []
     last_s = max(span.to_s for span in met)
@@ -81,7 +86,7 @@ def recoveries(normal: Normal, course: Course, met: Sequence[Span]) -> tuple[Rec
             continue
         until_s = min((span.from_s for span in met if span.from_s > healed_s), default=np.inf)
         watched_s = min(until_s, course.lasts_s) - SHOWN_AFTER_S - healed_s
-        took_s = recovery_s(normal, course, healed_s, until_s)
+        took_s = recovery_s(normal, course, healed_s, until_s, beside)
         found.append(Recovery(healed_s, took_s, max(0.0, float(watched_s)), last=healed_s == last_s))
     return tuple(found)
 
@@ -110,14 +115,24 @@ def _runs(course: Course) -> Floats:
     )
 
 
-def _good(limits: tuple[float, float], course: Course) -> Bools:
+def _good(normal: Normal, course: Course, beside: Course | None) -> Bools:
     """At which windows three good ones in a row begin."""
-    within = course.windows_s + WINDOW_S <= course.lasts_s + 1e-9
-    good = within & (course.window_goodput >= limits[0]) & (course.window_p95_ms <= limits[1])
+    least = np.full(len(course.windows_s), normal.least_goodput)
+    most = np.full(len(course.windows_s), normal.most_p95_ms)
+    if beside is not None:
+        both = np.arange(min(len(course.windows_s), int(_within(beside).sum())))
+        least[both] = np.minimum(least[both], LEAST_GOODPUT_SHARE * beside.window_goodput[both])
+        most[both] = np.fmax(most[both], MOST_P95_RATIO * beside.window_p95_ms[both])
+    good = _within(course) & (course.window_goodput >= least) & (course.window_p95_ms <= most)
     length = max(0, len(good) - (WINDOWS_IN_A_ROW - 1) * _STRIDE)
     rows = [good[number * _STRIDE : number * _STRIDE + length] for number in range(WINDOWS_IN_A_ROW)]
     return np.asarray(np.logical_and.reduce(rows), np.bool_)
 
 
+def _within(course: Course) -> Bools:
+    """Windows that end before the stock does, which are the first."""
+    return np.asarray(course.windows_s + WINDOW_S <= course.lasts_s + 1e-9, np.bool_)
+
+
 def _inside(course: Course) -> Bools:
-    return (course.windows_s >= _SETTLED_S) & (course.windows_s + WINDOW_S <= course.lasts_s + 1e-9)
+    return _within(course) & (course.windows_s >= _SETTLED_S)

@@ -7,34 +7,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
-from scipy.stats import binom
-
 from reports.outages.faults import Hurts
 
 SEEDS = 10  # trials of each strategy and fault
 DETECTION_S = 0.5  # after every injection, in which purchases may fail
 RECOVERY_S = 3.0  # from a heal
+LEAST_WATCHED_S = 1.0  # by which a recovery must have been looked for, if that it was not seen may be chance
 UNLIKE_ITSELF = 1 / 20  # of the moments of a load without a fault, which do not count as recovered, by construction
-RARE = 1 / 50  # how often more trials than that would be unlike themselves if nothing had failed
 LOCK_LEASE_S = 3.0  # of the reference strategies' locks
 LEAST_CRASHES = 20  # of Postgres, over which no acknowledged order may be lost
 
 
-def unseen_by_chance(trials: int) -> int:
-    """In how many of so many trials no recovery may be seen in time, as if nothing had failed; none of only a few.
+def by_chance(trials: int) -> int:
+    """In how many of so many trials a recovery may go unseen: as many as if nothing had failed; none of only a few.
 
-    The least number that loads without a fault exceed with a probability of no more than ``RARE``: a binomial bound.
-
-    >>> unseen_by_chance(9), unseen_by_chance(10), unseen_by_chance(20)
-    (0, 2, 3)
-    """
-    return int(binom.ppf(1 - RARE, trials, UNLIKE_ITSELF)) if trials >= SEEDS else 0
-
-
-def late_by_chance(trials: int) -> int:
-    """In how many of them it may have been late, as far as could be seen: as many as loads without a fault on average.
-
-    >>> late_by_chance(9), late_by_chance(10), late_by_chance(21)
+    >>> by_chance(9), by_chance(10), by_chance(21)
     (0, 1, 2)
     """
     return math.ceil(UNLIKE_ITSELF * trials) if trials >= SEEDS else 0

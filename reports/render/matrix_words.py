@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports.matrix import Cell, FaultCase, Matrix
 from reports.outages.targets import AVAILABILITY, DETECTION_S, LEAST_CRASHES, RECOVERY, SEEDS, SLOWEST_REQUEST
-from reports.render.words import NONE
+from reports.render.words import NONE, in_so_many
 
 HEADING = "When Redis, Postgres, the network or the app goes away"
 NOT_RUN = "not run"
@@ -34,9 +34,7 @@ def recovery(cell: Cell) -> str:
     """From a heal, in the worst trial that was seen to recover, and how many were if not all."""
     if cell.recovered_s is None:
         return NONE
-    count = len(cell.figures)
-    share = f" in {count - cell.unrecovered} of {count}" if cell.unrecovered else ""
-    return f"{cell.recovered_s:.1f} s{share}"
+    return f"{cell.recovered_s:.1f} s{in_so_many(cell.recovered, len(cell.figures))}"
 
 
 def numbers(cell: Cell) -> tuple[str, ...]:

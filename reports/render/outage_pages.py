@@ -20,7 +20,7 @@ from reports.render.drawing import Picture
 from reports.render.page import fill
 from reports.render.palette import colour
 from reports.render.tables import Table
-from reports.render.words import NONE, estimate, exact_percent, share
+from reports.render.words import NONE, estimate, exact_percent, in_so_many, share
 from reports.summary import Summary
 
 _FIRST = (Status.MISSED, Status.NOT_SHOWN, Status.MET)
@@ -105,13 +105,9 @@ def course_in_words(cell: Cell) -> list[str]:
         told.append(f"Every worker had stopped asking Redis {detected.mean:.1f} s after the fault began.")
     recovered = cell.outage.estimate(lambda met: met.recovered_s)
     if recovered is not None:
-        seen = f" in {len(cell.figures) - cell.unrecovered} of {len(cell.figures)} trials" if cell.unrecovered else ""
-        at_once = recovered.mean < 0.05
-        told.append(
-            f"As soon as it was healed, all was as before{seen}."
-            if at_once
-            else f"From the heal it took {recovered.mean:.1f} s until all was as before{seen}."
-        )
+        took = "As soon as it was healed" if recovered.mean < 0.05 else f"{recovered.mean:.1f} s after the heal"
+        seen = in_so_many(cell.recovered, len(cell.figures))
+        told.append(f"{took}, all was as before{seen and seen + ' trials'}.")
     return told
 
 

@@ -9,7 +9,7 @@ from reports.latency.statistics import Estimate
 from reports.outages.answers import Unknowns
 from reports.outages.targets import LOCK_LEASE_S
 from reports.render.tables import Table, passed
-from reports.render.words import NONE, estimate, milliseconds, share
+from reports.render.words import NONE, estimate, in_so_many, milliseconds, share
 from reports.summary import Outage, Summary
 
 LOAD_LIMIT = 0.6  # of the fallback's capacity: beyond it, an outage measures overload
@@ -102,7 +102,8 @@ def _buyers(summary: Summary, row: Outage) -> tuple[str, ...]:
             f"{sum(met.errors[outcome] for met in row.figures):,}" for outcome in (Outcome.FAILED, Outcome.UNKNOWN)
         ),
         estimate(row.estimate(lambda met: met.detected_s), 1),
-        estimate(row.estimate(lambda met: met.recovered_s), 1),
+        estimate(row.estimate(lambda met: met.recovered_s), 1)
+        + (in_so_many(row.recovered, len(row.figures)) if row.recovered else ""),
     )
 
 

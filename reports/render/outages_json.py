@@ -35,6 +35,7 @@ def cell(found: Cell) -> dict[str, Any]:
         "missing": found.missing,
         "availability": found.availability,
         "recovered_s": found.recovered_s,
+        "recovered": found.recovered,
         "page": found.page,
         "targets": [
             {

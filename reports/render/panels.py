@@ -153,7 +153,7 @@ def _draw(axes: Axes, panel: Panel, trials: Trials, looks: Mapping[str, Look]) -
         axes.axhline(level, color=INK, lw=0.8, ls=(0, (4, 3)), alpha=0.6)
         axes.set_ylim(0, max(axes.get_ylim()[1], 1.5 * level))
         axes.annotate(words, (1, level), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-    if len(panel.curves) > 1:
+    if len(curves) > 1:
         handles = [Line2D([], [], color=INK, ls=curve.style, lw=1.3) for curve in curves]
         axes.legend(
             handles,

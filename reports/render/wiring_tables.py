@@ -24,9 +24,9 @@ def protection_table(found: Protections) -> Table:
 
 
 def protection_remarks(found: Protections) -> list[str]:
-    """By how much Postgres was read more often with fewest protections, in a sentence a strategy."""
+    """By how much Postgres was read more often than with the app as it is, at most, in a sentence a strategy."""
     remarks = []
-    for row in found.barest:
+    for row in found.most_read:
         reads = found.reads_per_s(row)
         if reads is not None:
             before, now = reads

@@ -13,6 +13,15 @@ NONE = "–"
 _PERCENT = " %"
 
 
+def in_so_many(count: int, of: int) -> str:
+    """What follows a figure that is not of all.
+
+    >>> in_so_many(9, 10), in_so_many(10, 10)
+    (' in 9 of 10', '')
+    """
+    return f" in {count} of {of}" if count < of else ""
+
+
 def share(value: Estimate | None) -> str:
     """A share in per cent, with its interval if there is one."""
     if value is None:

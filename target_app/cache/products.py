@@ -18,8 +18,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from cachetools import TLRUCache
-
+from target_app.cache.own_copies import OLDEST, Copy, OwnCopies
 from target_app.cache.script import Script
 from target_app.cache.single_flight import SingleFlight
 from target_app.ledger.postgres import PostgresLedger, Product
@@ -64,16 +63,6 @@ class _Item:
         return Reading(Product(**json.loads(self.body)), result, self.age_s)
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    product: Product | None
-    read_s: float
-    ttl_s: float
-
-    def reading(self) -> Reading:
-        return Reading(self.product, CacheResult.BYPASS, time.monotonic() - self.read_s)
-
-
 class ProductCache:
     """One worker's product reads. ``rng`` decides jitter and early refreshes."""
 
@@ -86,9 +75,7 @@ class ProductCache:
         self._rng = rng or random.Random()
         self._flights: SingleFlight[str, Reading] = SingleFlight(shared=settings.cache_single_flight)
         self._database_reads = asyncio.Semaphore(settings.cache_bypass_reads)
-        self._copies: TLRUCache[str, _Copy] = TLRUCache(
-            settings.cache_own_copies, ttu=lambda _, copy, __: copy.read_s + copy.ttl_s, timer=time.monotonic
-        )
+        self._copies = OwnCopies(settings.cache_own_copies)
         self.recomputes = 0
 
     @property
@@ -102,11 +89,14 @@ class ProductCache:
         try:
             item = await self._get(key)
         except RedisAwayError:
-            return self._own_copy(key) or await self._flights.run(key, lambda: self._bypass(key, sale_id, sku))
+            if (copy := self._copies.find(key)) is not None:
+                return self._remembered(copy)
+            return await self._flights.run(key, lambda: self._bypass(key, sale_id, sku))
+        copy = self._copies.find(key, at_least=item.version if item is not None else OLDEST)
         if item is not None and item.body != TOMBSTONE and not self._refresh_now(item):
             return item.reading(CacheResult.HIT)
-        if item is None and (copy := self._own_copy(key)) is not None:
-            return copy  # Redis is back without it, or has no room for it
+        if copy is not None:  # Redis is back without it, or takes nothing in
+            return self._remembered(copy)
         try:
             return await self._flights.run(key, lambda: self._recompute(key, sale_id, sku))
         except DatabaseAwayError:
@@ -118,10 +108,11 @@ class ProductCache:
         """Make sure that nothing older than ``version`` is read or written from now on.
 
         A tombstone with the version stands where the value was: after a mere DEL a slow reader could put the old value
-        back. When Redis is away the TTL does the same later.
+        back. When Redis is away this worker has its own; of the others' copies the TTL does the same later.
         """
-        self._copies.pop(key := item_key(sale_id, sku), None)
-        ttl_ms = round(self._settings.cache_tombstone_ttl_s * 1000)
+        key, ttl_s = item_key(sale_id, sku), self._settings.cache_tombstone_ttl_s
+        self._copies.bury(key, version, ttl_s)
+        ttl_ms = round(ttl_s * 1000)
         try:
             await self._put(key, version, TOMBSTONE, 0, ttl_ms, ttl_ms)
         except RedisAwayError:
@@ -137,21 +128,23 @@ class ProductCache:
 
     async def _bypass(self, key: str, sale_id: UUID, sku: str) -> Reading:
         product = await self._from_database(sale_id, sku)
-        return self._keep(key, _Copy(product, time.monotonic(), self._ttl_s(product)))
+        self._copies.keep(key, product, self._ttl_s(product))
+        return Reading(product, CacheResult.BYPASS)
 
     async def _recompute(self, key: str, sale_id: UUID, sku: str) -> Reading:
         start = time.perf_counter()
         product = await self._from_database(sale_id, sku)
-        delta_ms = math.ceil((time.perf_counter() - start) * 1000)
-        read_s, ttl_s = time.monotonic(), self._ttl_s(product)
+        read = time.perf_counter()
+        delta_ms = math.ceil((read - start) * 1000)
+        ttl_s = self._ttl_s(product)
         fresh_ms = max(1, round(ttl_s * 1000))
-        body, version = (json.dumps(asdict(product)), product.version) if product else (NOTHING, -1)
+        body, version = (json.dumps(asdict(product)), product.version) if product else (NOTHING, OLDEST)
         kept_ms = fresh_ms + (round(self._settings.cache_stale_s * 1000) if product else 0)
         try:
             await self._put(key, version, body, delta_ms, fresh_ms, kept_ms)
         except RedisAwayError:
-            return self._keep(key, _Copy(product, read_s, ttl_s))
-        self._copies.pop(key, None)
+            self._copies.keep(key, product, ttl_s, age_s=time.perf_counter() - read)
+            return Reading(product, CacheResult.BYPASS)
         return Reading(product, CacheResult.MISS if product else CacheResult.NEGATIVE)
 
     def _ttl_s(self, product: Product | None) -> float:
@@ -159,14 +152,9 @@ class ProductCache:
         base_s = settings.cache_ttl_s if product else settings.cache_negative_ttl_s
         return base_s * self._rng.uniform(1 - settings.cache_jitter, 1 + settings.cache_jitter)
 
-    def _keep(self, key: str, copy: _Copy) -> Reading:
-        if self._settings.cache_own_copies:
-            self._copies[key] = copy
-        return copy.reading()
-
-    def _own_copy(self, key: str) -> Reading | None:
-        copy = self._copies.get(key)
-        return copy.reading() if copy is not None else None
+    def _remembered(self, copy: Copy) -> Reading:
+        result = CacheResult.HIT if copy.product is not None else CacheResult.NEGATIVE
+        return Reading(copy.product, result, self._copies.age_s(copy))
 
     async def _from_database(self, sale_id: UUID, sku: str) -> Product | None:
         self.recomputes += 1

@@ -13,6 +13,9 @@ from benchmarks.suite import find, read
 from flashbench import UsageError
 from flashbench.catalogue import card, controls
 from reports.checks.registry import checks
+from reports.outages.faults import hurts
+from reports.outages.recovery import SHOWN_AFTER_S
+from reports.outages.targets import RECOVERY
 
 GOOD = """
 summary = "mine"
@@ -181,6 +184,20 @@ def test_every_control_is_in_the_suite_that_exposes_it_with_a_card_that_says_the
         facts = card(each)
         assert set(facts) == {"The mistake", "What it breaks", "When it shows", "Where it is known from"}, each.name
         assert facts["What it breaks"].startswith(f"{each.breaks},"), each.name
+
+
+def test_a_recovery_that_takes_too_long_can_be_seen_in_every_outage_of_redis() -> None:
+    """Else it could be missed by nobody, only not be shown. Heals come late by as much as they have been seen to."""
+    late_s = {"redis_promotion": 1.5}
+    checked = 0
+    for scenario in read(find("outages")).scenarios:
+        if not RECOVERY.applies({hurts(each.fault, each.options) for each in scenario.faults}):
+            continue
+        last = max(scenario.faults, key=lambda each: each.at_s + each.for_s)
+        healed_s = last.at_s + last.for_s + late_s.get(last.fault, 0.5)
+        assert scenario.run_time_s - healed_s - SHOWN_AFTER_S >= RECOVERY.limit, scenario.label
+        checked += 1
+    assert checked >= 15
 
 
 def test_controls_are_met_by_a_fault_in_the_suite_of_outages_only() -> None:

@@ -26,7 +26,7 @@ class Worker:
         self.name = f"worker {pid}"
 
     def count(self, reads: int) -> None:
-        for name, value in (("purchases", 3), ("cache_recomputes", reads)):
+        for name, value in (("purchases", 3), ("database_reads", reads)):
             metric = f"target_app_{name}"
             self._counters.write_value(mmap_key(metric, f"{metric}_total", [], [], "?"), float(value), 0.0)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from flashbench.evidence.documents import FindingDocument
@@ -14,7 +13,6 @@ from reports.outages.faults import Hurts
 from reports.outages.judgement import Judgement, Status, judged
 from reports.outages.outage import OutageFigures
 from reports.outages.spans import Span
-from reports.outages.targets import RARE, UNLIKE_ITSELF, unseen_by_chance
 
 REDIS = Span("redis_kill", 3, 5, words="Redis killed", hurts=Hurts.REDIS)
 CRASH = Span("postgres_stop", 3, 5, words="Postgres stopped", hurts=Hurts.POSTGRES)
@@ -132,22 +130,23 @@ LATE = {"recovered_s": 4.1}
 TOO_LATE = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 4.5}
 
 
-@pytest.mark.parametrize("unlike", [[UNSEEN], [UNSEEN] * 2, [LATE], [TOO_LATE], [UNSEEN, LATE]])
-def test_as_many_of_ten_trials_may_look_otherwise_as_by_chance(unlike: list[dict[str, Any]]) -> None:
-    recovery = found(*[{}] * (10 - len(unlike)), *unlike)["recovery"]
+@pytest.mark.parametrize("unlike", [UNSEEN, LATE, TOO_LATE])
+def test_one_trial_of_ten_may_look_otherwise_as_loads_without_a_fault_do(unlike: dict[str, Any]) -> None:
+    recovery = found(*[{}] * 9, unlike)["recovery"]
     assert (recovery.status, recovery.worst) == (Status.MET, 0.4)
-    times = f"; not seen in time in {len(unlike)} of 10 trials, as may be by chance"
-    assert recovery.sentence.startswith(f"recovery: 0.4 s at worst, 3 s allowed{times}")
+    when = " (4.1 s in t9)" if unlike is LATE else ""
+    assert recovery.sentence.startswith(
+        f"recovery: 0.4 s at worst, 3 s allowed; not seen in time in 1 of 10 trials{when}, which is no"
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
         ([{}] * 8 + [UNSEEN], Status.NOT_SHOWN),
-        ([{}] * 7 + [UNSEEN] * 3, Status.NOT_SHOWN),
+        ([{}] * 8 + [UNSEEN] * 2, Status.NOT_SHOWN),
         ([{}] * 8 + [LATE], Status.MISSED),
-        ([{}] * 8 + [LATE] * 2, Status.MISSED),
-        ([{}] * 7 + [LATE, UNSEEN, UNSEEN], Status.MISSED),
+        ([{}] * 8 + [LATE, UNSEEN], Status.MISSED),
         ([{}] * 8 + [TOO_LATE] * 2, Status.MISSED),
     ],
 )
@@ -155,15 +154,9 @@ def test_more_than_that_or_one_of_fewer_is_no_chance(changes: list[dict[str, Any
     assert found(*changes)["recovery"].status is status
 
 
-@pytest.mark.parametrize("trials", [10, 20, 30, 100])
-def test_a_healthy_strategy_is_rarely_found_unseen_more_often_than_by_chance(trials: int) -> None:
-    unseen = np.random.default_rng(trials).binomial(trials, UNLIKE_ITSELF, size=100_000)
-    assert (unseen > unseen_by_chance(trials)).mean() <= RARE + 0.002
-    assert (unseen > unseen_by_chance(trials) - 1).mean() > RARE - 0.002
-
-
 def test_chance_excuses_nothing_but_a_recovery() -> None:
-    for changes in ({"in_time": False}, {"recovered_s": None, "why_not": "no fault-free trial"}):
+    hardly_watched = {**UNSEEN, "unrecovered_s": 0.9}
+    for changes in ({"in_time": False}, {"recovered_s": None, "why_not": "no fault-free trial"}, hardly_watched):
         assert found(*[{}] * 9, changes)["recovery"].status is Status.NOT_SHOWN
     for short, worse in (
         ("slow request", {"slowest_request_s": 2.31}),

@@ -121,6 +121,31 @@ def test_of_the_moments_of_unsteady_loads_nineteen_in_twenty_count_as_recovered(
     assert np.mean([moment is not None and moment < 0.05 for moment in moments]) >= 0.9
 
 
+def test_no_better_is_asked_than_the_load_of_the_same_seed_did_at_the_same_moment() -> None:
+    crowd = slump(from_s=6.5, to_s=9.0, goodput=120, p95_ms=40)
+    assert recovery_s(normal(), crowd, healed_s=6.0) == pytest.approx(3.0)
+    assert recovery_s(normal(), crowd, healed_s=6.0, beside=crowd) == 0
+    assert recovery_s(normal(), crowd, healed_s=6.0, beside=steady()) == pytest.approx(3.0)
+
+
+def test_what_the_load_of_the_same_seed_did_at_another_moment_excuses_nothing() -> None:
+    earlier = slump(from_s=2.0, to_s=4.0, goodput=120, p95_ms=40)
+    crowd = slump(from_s=6.5, to_s=9.0, goodput=120, p95_ms=40)
+    assert recovery_s(normal(), crowd, healed_s=6.0, beside=earlier) == pytest.approx(3.0)
+
+
+def test_what_is_much_worse_than_the_load_of_the_same_seed_has_not_recovered() -> None:
+    crowd = slump(from_s=6.5, to_s=9.0, goodput=120, p95_ms=40)
+    worse = slump(from_s=6.5, to_s=9.0, goodput=120, p95_ms=70)
+    assert recovery_s(normal(), worse, healed_s=6.0, beside=crowd) == pytest.approx(3.0)
+
+
+def test_a_load_of_the_same_seed_that_sold_out_early_is_compared_while_it_lasted() -> None:
+    crowd = slump(from_s=6.5, to_s=9.0, goodput=120, p95_ms=40)
+    short = course(crowd.window_goodput, crowd.window_p95_ms, lasts_s=7.0)
+    assert recovery_s(normal(), crowd, healed_s=6.0, beside=short) == pytest.approx(3.0)
+
+
 def test_nothing_to_compare_with_is_said() -> None:
     assert Normal.of([]) is None
     assert Normal.of([steady(seconds=2)]) is None

@@ -12,6 +12,7 @@ import pytest
 from reports.latency.figures import StrategyFigures
 from reports.latency.statistics import Estimate
 from reports.protections import protections
+from reports.render.wiring_tables import protection_remarks
 from reports.report import write_report
 from reports.round_trips import ranking_words, round_trips
 from reports.summary import summarize
@@ -44,6 +45,22 @@ def test_the_same_strategies_with_and_without_a_protection_stand_side_by_side(tm
     assert document["faults"] == "Redis killed"
     assert document["rows"][1]["app"] == {"cache_single_flight": "false"}
     assert document["rows"][1]["trials"][0]["peak_database_reads_per_s"] == pytest.approx(1200, rel=0.05)
+
+
+def test_settings_are_in_the_order_of_reads_and_a_sentence_tells_of_the_last(tmp_path: Path) -> None:
+    bare: dict[str, dict[str, Any]] = {
+        "d-as-it-is": {},
+        "c-no-flight": {"app": {"cache_single_flight": "false"}},
+        "b-no-early-refresh": {"app": {"cache_early_beta": "0"}},
+        "a-nothing": {"app": {"cache_early_beta": "0", "cache_single_flight": "false"}},
+    }
+    (found,) = protections(summarize(wired(tmp_path / "suite", bare, fault=True)))
+    rows = [row.case for row in found.rows if row.strategy == "row_lock"]
+    assert rows == list(bare)
+    assert [(row.strategy, row.case) for row in found.most_read] == [(each, "a-nothing") for each in STRATEGIES]
+    remarks = protection_remarks(found)
+    assert len(remarks) == len(STRATEGIES)
+    assert "row_lock with cache_early_beta = 0, cache_single_flight = false: " in remarks[0]
 
 
 def test_without_the_app_as_it_is_nothing_is_said_to_be_so_many_times_as_much(tmp_path: Path) -> None:
