@@ -13,6 +13,7 @@ from reports.outages.spans import Span
 WINDOWS_IN_A_ROW = 3
 LEAST_GOODPUT_SHARE = 0.8
 MOST_P95_RATIO = 1.5
+ROOM_MS = 10.0  # of p95, which a busy machine takes without anything being wrong; more where half as much again is more
 _SETTLED_S = 1.0  # the first second of a load is a warm-up
 _STRIDE = round(WINDOW_S / STEP_S)
 SHOWN_AFTER_S = WINDOWS_IN_A_ROW * WINDOW_S  # how long it takes to see that a moment was one of recovery
@@ -33,9 +34,9 @@ class Normal:
     def of(cls, courses: Sequence[Course]) -> Normal | None:
         """None without a fault-free load that lasted for a few windows.
 
-        The limits are 80 % of the median goodput and 1.5 times the median p95. Where fault-free loads go beyond them
-        more often, it is what they themselves keep to 39 times in 40: three windows in a row have three chances to be
-        unlucky in either way.
+        The limits are 80 % of the median goodput, and 1.5 times the median p95 or ``ROOM_MS`` more than it. Where
+        fault-free loads go beyond them more often, it is what they themselves keep to 39 times in 40: three windows in
+        a row have three chances to be unlucky in either way.
         """
         usable = [each for each in courses if len(_runs(each))]
         if not usable:
@@ -98,8 +99,12 @@ def _limits(courses: Sequence[Course]) -> tuple[float, float]:
     p95_ms = np.concatenate([each.window_p95_ms[_inside(each)] for each in courses])
     return (
         min(LEAST_GOODPUT_SHARE * float(np.median(goodput)), float(np.quantile(runs[:, 0], 0.025))),
-        max(MOST_P95_RATIO * float(np.nanmedian(p95_ms)), float(np.nanquantile(runs[:, 1], 0.975))),
+        max(float(_most_p95_ms(np.nanmedian(p95_ms))), float(np.nanquantile(runs[:, 1], 0.975))),
     )
+
+
+def _most_p95_ms(usual_ms: Floats | np.float64) -> Floats:
+    return np.maximum(MOST_P95_RATIO * usual_ms, usual_ms + ROOM_MS)
 
 
 def _runs(course: Course) -> Floats:
@@ -122,7 +127,7 @@ def _good(normal: Normal, course: Course, beside: Course | None) -> Bools:
     if beside is not None:
         both = np.arange(min(len(course.windows_s), int(_within(beside).sum())))
         least[both] = np.minimum(least[both], LEAST_GOODPUT_SHARE * beside.window_goodput[both])
-        most[both] = np.fmax(most[both], MOST_P95_RATIO * beside.window_p95_ms[both])
+        most[both] = np.fmax(most[both], _most_p95_ms(beside.window_p95_ms[both]))
     good = _within(course) & (course.window_goodput >= least) & (course.window_p95_ms <= most)
     length = max(0, len(good) - (WINDOWS_IN_A_ROW - 1) * _STRIDE)
     rows = [good[number * _STRIDE : number * _STRIDE + length] for number in range(WINDOWS_IN_A_ROW)]
