@@ -125,7 +125,7 @@ def _good(normal: Normal, course: Course, beside: Course | None) -> Bools:
     least = np.full(len(course.windows_s), normal.least_goodput)
     most = np.full(len(course.windows_s), normal.most_p95_ms)
     if beside is not None:
-        both = np.arange(min(len(course.windows_s), int(_within(beside).sum())))
+        both = slice(min(len(course.windows_s), int(_within(beside).sum())))
         least[both] = np.minimum(least[both], LEAST_GOODPUT_SHARE * beside.window_goodput[both])
         most[both] = np.fmax(most[both], _most_p95_ms(beside.window_p95_ms[both]))
     good = _within(course) & (course.window_goodput >= least) & (course.window_p95_ms <= most)
