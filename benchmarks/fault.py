@@ -98,8 +98,9 @@ class Fault(ABC):
     """Something done to the system in mid-trial, and its undoing. One instance serves one injection.
 
     ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt; ``needs`` what the stack
-    must offer. ``takes`` is what it has to itself while it lasts, by default the fault itself; of what it ``excludes``,
-    no other fault may hurt anything meanwhile.
+    must offer. One that is ``momentary`` is over when it is done, so it is healed once it is seen to have bitten.
+    ``takes`` is what it has to itself while it lasts, by default the fault itself; of what it ``excludes``, no other
+    fault may hurt anything meanwhile.
 
     Whatever a server, the proxy or the supervisor refuses may be raised by any of the methods. A fault that could not
     be prepared or injected is healed all the same, so ``heal`` and ``healed`` must bear to be called without.
@@ -107,6 +108,7 @@ class Fault(ABC):
 
     hurts: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
+    momentary: ClassVar[bool] = False
     takes: ClassVar[str] = ""
     excludes: ClassVar[frozenset[str]] = frozenset()
     Options: ClassVar[type[FaultOptions]] = FaultOptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -14,6 +15,7 @@ from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
 from flashbench.services.proxy.plan import host_and_port
 
+_IDLE_NS = 200_000_000  # after which a link over which nothing went is taken for one that nobody uses
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # Postgres answers one byte, before any login
 
 
@@ -80,6 +82,7 @@ class LinkFault(Fault):
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)
         self._before: Counts | None = None
+        self._idle_up = 0  # what the link had passed on to its server when the app was last known not to use it
 
     @abstractmethod
     def behaviour(self) -> Behaviour:
@@ -90,23 +93,25 @@ class LinkFault(Fault):
         return redis_ping()
 
     def inject(self) -> None:
-        self._before = self.scene.links.proxy.counts(self.options.store)
+        self._before = self._counts()
+        self._idle_up = self._before.bytes_up
         self.began_ns = self.scene.links.ask(self.options.store, self, self.behaviour())
 
     def risen(self) -> int:
         """By how much the count has risen since the injection."""
-        if self._before is None:
-            return 0
-        now = self.scene.links.proxy.counts(self.options.store)
-        return int(getattr(now, self.shows)) - int(getattr(self._before, self.shows))
+        return self._risen(self._counts())
 
     def seen(self) -> int:
-        """As ``risen``; a link to Redis over which nothing goes is knocked at, since not every strategy needs Redis."""
-        found = self.risen()
-        if not found and self._before is not None and self.options.store == "redis":
+        """As ``risen``; a link to Redis over which nothing goes is knocked at, since not every strategy needs Redis.
+
+        One that the app does use has to show the fault to the app: what it does to a knock would prove less.
+        """
+        now = self._counts()
+        if not self._risen(now) and self._is_idle(now):
             self._send(self.knock())
-            found = self.risen()
-        return found
+            now = self._counts()
+            self._idle_up = now.bytes_up
+        return self._risen(now)
 
     def heal(self) -> None:
         if self._before is not None:
@@ -116,9 +121,25 @@ class LinkFault(Fault):
         if self._before is None:
             return "nothing was asked of the link"
         request = redis_ping() if self.options.store == "redis" else _SSL_REQUEST
-        with self.scene.links.connect(self.options.store) as connection:
+        with self.scene.links.connect(self.options.store) as connection, contextlib.suppress(TimeoutError):
+            connection.settimeout(SILENCE_S)  # another fault may hold it
             connection.sendall(request)
             return "a request over the link is answered" if connection.recv(1024) else None
+        return None
+
+    def _counts(self) -> Counts:
+        return self.scene.links.proxy.counts(self.options.store)
+
+    def _risen(self, now: Counts) -> int:
+        if self._before is None:
+            return 0
+        return int(getattr(now, self.shows)) - int(getattr(self._before, self.shows))
+
+    def _is_idle(self, now: Counts) -> bool:
+        """Whether the app has had time to use a link to Redis, and has not done so."""
+        if self.options.store != "redis" or self.began_ns is None:
+            return False
+        return now.bytes_up == self._idle_up and time.monotonic_ns() - self.began_ns >= _IDLE_NS
 
     def _send(self, request: bytes) -> None:
         """Send bytes over the link, and take whatever comes back until nothing does."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from benchmarks.companions import companions
 from benchmarks.interrupts import Interrupts
 from benchmarks.locust_process import LocustProcess
@@ -110,9 +112,8 @@ def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
             side.begin(progress)
             sides.append(side)
         finished = _run_all(sides, progress)
-    if not finished:
-        for side in sides:
-            side.interrupted()
+    for side in sides:
+        side.end(finished=finished)
     return finished
 
 
@@ -167,10 +168,15 @@ class _Side:
         set_aside(self.request.folder, [run.trial for run in self.runs])
         write_suite(self.request.folder, self.document)
 
-    def interrupted(self) -> None:
-        """Write down that not all of it was run; that trials are missing shows even if the disk is full."""
-        with suppress(UsageError):
-            write_suite(self.request.folder, self.document.model_copy(update={"interrupted": True}))
+    def end(self, *, finished: bool) -> None:
+        """Write down what bars a PASS; that trials are missing shows even if the disk is full."""
+        problems = []
+        if _code_digest() != self.document.fingerprint["work"]["code"]:
+            problems.append("the code of the harness or of the app was changed while the suite ran")
+        if problems or not finished:
+            with suppress(UsageError):
+                changes = {"interrupted": not finished, "problems": tuple(problems)}
+                write_suite(self.request.folder, self.document.model_copy(update=changes))
 
     def start(self, run: PlannedRun, place: Place) -> _RunningTrial:
         """Start one trial."""
@@ -316,10 +322,10 @@ def _turns(sides: Sequence[_Side]) -> list[tuple[_Side, PlannedRun]]:
 def _outcome(run: PlannedRun, folder: Path, log: Path) -> str:
     """A trial's line."""
     head = f"{run.contender.name}, {run.scenario.label}, seed {run.seed}"
-    path = folder / VERDICT
-    if not path.exists():
+    try:
+        verdict = VerdictDocument.from_json((folder / VERDICT).read_bytes())
+    except (OSError, ValidationError):
         return f"{head}: no verdict; see {log}"
-    verdict = VerdictDocument.from_json(path.read_bytes())
     broken = [finding.invariant for finding in verdict.findings if finding.status == "broken"]
     found = f"{verdict.verdict} {', '.join(broken)}".rstrip()
     if run.contender.control:
@@ -328,8 +334,15 @@ def _outcome(run: PlannedRun, folder: Path, log: Path) -> str:
 
 
 def _plugin_hashes(plugins: Sequence[str]) -> dict[str, str]:
-    paths = [Path(plugin.rpartition(":")[0]) for plugin in plugins]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    """Of each plug-in, with the Python and Lua beside it, by which it may be helped."""
+    hashes: dict[str, Any] = {}
+    for path in dict.fromkeys(Path(plugin.rpartition(":")[0]) for plugin in plugins):
+        name = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.parent.name, path.name))
+        digest = hashes.setdefault(name, hashlib.sha256())  # two may go by one name
+        digest.update(path.read_bytes())
+        for each in sorted({*path.parent.glob("*.py"), *path.parent.glob("*.lua")} - {path}):
+            digest.update(each.read_bytes())
+    return {name: digest.hexdigest() for name, digest in hashes.items()}
 
 
 def _target_hashes(runs: Sequence[PlannedRun]) -> dict[str, str]:

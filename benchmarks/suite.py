@@ -29,9 +29,9 @@ EXPOSED = "exposed"
 class Scenario:
     """A locustfile and the shape of its load. ``parameters`` are Locust arguments of the harness's own.
 
-    ``label`` tells it from the suite's others. ``seeds``, ``strategies`` and ``controls`` are the suite's where they
-    are None.
-    ``store_rtt_ms`` is added to every round trip from the app to its stores; None if nothing lies between them.
+    ``label`` tells it from the suite's others. ``seeds``, ``strategies`` (some of the suite's) and ``controls`` are the
+    suite's where they are None. ``store_rtt_ms`` is added to every round trip from the app to its stores; None if
+    nothing lies between them.
     ``app`` are settings of the app, by name, where they are not to be its defaults.
     """
 
@@ -107,11 +107,14 @@ def read(path: Path) -> Suite:
     for label in (each.label for each in scenarios):
         if sum(each.label == label for each in scenarios) > 1:
             raise file.error("label", f"two scenarios go by the name {label!r}: give one of them a `label` of its own")
+    chosen = tuple(file.strategy(word) for word in file.words(document, "strategies"))
+    for each in (each for scenario in scenarios for each in scenario.strategies or () if each not in chosen):
+        raise file.error("strategies", f"a scenario names {each.name}, the suite does not: name it at the top as well")
     return Suite(
         name=path.stem,
         path=path,
         summary=file.text(document, "summary", ""),
-        strategies=tuple(file.strategy(word) for word in file.words(document, "strategies")),
+        strategies=chosen,
         controls=file.controls(document, None),
         seeds=file.whole(document, "seeds", 1, 1, MOST_SEEDS),
         scenarios=scenarios,

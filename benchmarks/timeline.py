@@ -82,7 +82,8 @@ class Timeline:
     def advance(self, released_ns: int | None, *, over: bool) -> None:
         """Take every fault further, if it is time: since the load's release, or when the load is over.
 
-        The end of the load heals whatever lasts, in the reverse order of the injections.
+        The end of the load heals whatever lasts, in the reverse order of the injections. What is to be done comes
+        before any look at what it did, since a look may have to wait for a server that is silent.
         """
         if over and self._over_ns is None:
             self._over_ns = self._clock()
@@ -91,8 +92,11 @@ class Timeline:
             for each in self._courses:
                 if not self._did(each, "prepared", each.fault.prepare):
                     self._miss(each)
-        for each in reversed(self._courses) if over else self._courses:
-            self._step(each, released_ns)
+        in_turn = self._courses[::-1] if over else self._courses
+        for each in in_turn:
+            self._act(each, released_ns)
+        for each in in_turn:
+            self._watch(each)
 
     def abandon(self) -> None:
         """Heal what lasts, once and without waiting: for an end that nobody has planned."""
@@ -100,19 +104,25 @@ class Timeline:
             if each.stage in _LASTS:
                 self._did(each, "undone", each.fault.heal)
 
-    def _step(self, each: _Course, released_ns: int | None) -> None:
+    def _act(self, each: _Course, released_ns: int | None) -> None:
         over = self._over_ns is not None
         if each.stage is Stage.PLANNED:
             if over:
                 self._miss(each)
             elif released_ns is not None and self._clock() >= released_ns + each.plan.at_s * 1e9 and self._free(each):
                 self._inject(each)
-        if each.stage is Stage.INJECTED:
-            self._look(each)
-        if each.stage in (Stage.INJECTED, Stage.BITTEN) and (over or self._clock() >= each.heal_ns):
+        elif each.stage in (Stage.INJECTED, Stage.BITTEN) and (over or self._clock() >= each.heal_ns):
+            if each.stage is Stage.INJECTED:
+                self._look(each)  # for the last time
             each.stage = Stage.HEALING
         if each.stage is Stage.HEALING:
-            self._heal(each)
+            self._did(each, "undone", each.fault.heal)
+
+    def _watch(self, each: _Course) -> None:
+        if each.stage is Stage.INJECTED:
+            self._look(each)
+        elif each.stage is Stage.HEALING:
+            self._see_healed(each)
 
     def _free(self, each: _Course) -> bool:
         """Whether nothing lasts that must be over before this fault begins."""
@@ -139,9 +149,10 @@ class Timeline:
         if shows is not None:
             self._write(each, "bit", self._clock(), shows)
             each.stage = Stage.BITTEN
+            if each.fault.momentary:
+                each.heal_ns = self._clock()
 
-    def _heal(self, each: _Course) -> None:
-        self._did(each, "undone", each.fault.heal)
+    def _see_healed(self, each: _Course) -> None:
         shows = self._asked(each, "seen to be undone", each.fault.healed)
         if shows is not None:
             self._write(each, "healed", self._clock(), shows)

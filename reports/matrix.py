@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flashbench.evidence.documents import PlannedFault, PlannedTrial
 from flashbench.vocabulary import Verdict
 from reports.names import FileNames
+from reports.outages.answers import Answers
 from reports.outages.faults import Hurts, hurts, is_of_the_network, together
 from reports.outages.judgement import Judgement, Status, judged
 from reports.outages.outage import OutageFigures
@@ -63,8 +64,8 @@ class Cell:
 
     @property
     def availability(self) -> float | None:
-        """Outside the detection window, in the worst trial that had stock left when the fault came."""
-        known = [each.availability_outside for each in self.figures if each.in_time]
+        """Outside the detection window, in the worst trial whose faults bit while it had stock left."""
+        known = [each.availability_outside for each in self.figures if each.in_time and each.bitten]
         return min((each for each in known if each is not None), default=None)
 
     @property
@@ -137,7 +138,11 @@ def _cell(case: str, strategy: str, words: str, group: _Group | None, met: Outag
     if group is None:
         return None
     trials = [(each.trial, each.outage) for each in met.trials if each.outage is not None] if met is not None else []
-    return Cell(case, strategy, words, tuple(group.trials), group.missing, met, judged(trials), page)
+    measured = {name for name, _ in trials}
+    verdicts = [each.verdict for each in group.trials]
+    others = [(each.trial, Answers.of(each.findings)) for each in verdicts if each.trial not in measured]
+    judgements = judged(trials, others, group.missing)
+    return Cell(case, strategy, words, tuple(group.trials), group.missing, met, judgements, page)
 
 
 def _groups(summary: Summary) -> dict[tuple[str, str], _Group]:

@@ -219,7 +219,10 @@ def _measured(
 ) -> TrialFigures:
     beside = next((other.course for other in calm if other.seed == each.seed), None)
     answers = Answers.of(verdict.findings)
-    return replace(each, outage=outage(each.spans, each.course, each.vitals, normal, each.unknowns, answers, beside))
+    met = outage(
+        each.spans, each.course, each.vitals, normal, each.unknowns, answers, beside, planned=len(each.planned)
+    )
+    return replace(each, outage=met)
 
 
 def _in_order(rows: Mapping[tuple[str, str], object]) -> list[tuple[str, str]]:

@@ -74,6 +74,7 @@ class BundleBuilder:
     faults: list[FaultEvent] = field(default_factory=list)
     telemetry: list[tuple[int, str, str, str, float]] = field(default_factory=list)  # columns as in telemetry.parquet
     trial_fields: dict[str, Any] = field(default_factory=dict)
+    last_words: dict[str, dict[str, Any]] = field(default_factory=dict)  # by worker, fields of its closing
     without_closing: set[str] = field(default_factory=set)
 
     @classmethod
@@ -245,6 +246,7 @@ class BundleBuilder:
             loop_lag_p99_ms=1.0,
             loop_lag_max_ms=2.0,
             cpu_share=0.2,
+            **self.last_words.get(worker, {}),
         )
 
     def _stock(self) -> StockDocument:

@@ -16,6 +16,7 @@ class NetReset(LinkFault):
     """What was under way may have happened or not. One connection more is made, which must be reset with the others."""
 
     shows = "resets"
+    momentary = True
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

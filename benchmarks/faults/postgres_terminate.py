@@ -21,6 +21,7 @@ class PostgresTerminate(Fault):
     """As by an impatient administrator. What was under way was rolled back, or its commit went unanswered."""
 
     hurts = "postgres"
+    momentary = True
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -14,6 +14,7 @@ class RedisFlush(Fault):
     """No connection breaks and no command fails: only what is read next tells that something happened."""
 
     hurts = "redis"
+    momentary = True
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

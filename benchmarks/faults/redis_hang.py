@@ -11,6 +11,7 @@ class RedisHang(Fault):
     """Commands sent meanwhile wait in its sockets, and are executed when it goes on, however late that is."""
 
     hurts = "redis"
+    takes = "the answers of Redis"
 
     def inject(self) -> None:
         self.scene.order("redis", Order.HANG)

@@ -23,6 +23,7 @@ class RedisPause(Fault):
     """
 
     hurts = "redis"
+    takes = "the answers of Redis"
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

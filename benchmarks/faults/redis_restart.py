@@ -15,6 +15,7 @@ class RedisRestart(Fault):
     """Hardly anybody sees it away; those who trust what they read next have been made to forget."""
 
     hurts = "redis"
+    momentary = True
     takes = "the process of Redis"
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:

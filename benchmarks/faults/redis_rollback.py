@@ -17,6 +17,7 @@ class RedisRollback(Fault):
     """Units that were sold since then are in the counter again, and locks, holds and tokens are those of then."""
 
     hurts = "redis"
+    momentary = True
     takes = "the process of Redis"
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:

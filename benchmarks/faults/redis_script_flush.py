@@ -14,6 +14,7 @@ class RedisScriptFlush(Fault):
     """The keys stay."""
 
     hurts = "redis"
+    momentary = True
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -15,6 +15,7 @@ class WorkerKill(Fault):
     """Whatever it had under way ends where it was: locks, holds and transactions have lost their owner."""
 
     hurts = "app"
+    momentary = True
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

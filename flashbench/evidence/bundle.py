@@ -80,8 +80,8 @@ class Bundle:
     ``LedgerRow``; None where there is no such (whole, unaltered) file, as are ``stock`` and ``telemetry`` (columns
     ``at_ns``, ``source``, ``subject``, ``metric``, ``value``; it decides nothing).
 
-    ``tries_whole``, ``reads_whole``: every expected worker, and the drain, left all that it wrote. ``ledger_whole``:
-    no row of the ledger can be missing. ``trusted``: trial.json itself is as it was sealed.
+    ``tries_whole``, ``reads_whole``: every expected worker, and the drain, left all that it wrote, on one clock.
+    ``ledger_whole``: no row of the ledger can be missing. ``trusted``: trial.json itself is as it was sealed.
     """
 
     folder: Path
@@ -108,6 +108,7 @@ class Bundle:
         reader = _Reader(folder, trial)
         tries, reads = reader.records("tries"), reader.records("reads")
         reader.note_lost_workers()
+        reader.note_last_words()
         ledger, stated = reader.rows(LEDGER), reader.rows(STATED_LEDGER)
         return cls(
             folder=folder,
@@ -209,6 +210,15 @@ class _Reader:
                     self.incomplete.add(kind)  # and why stands among the problems
         if not self.trial.workers:
             self._lack("no load worker is known to have run", "tries", "reads")
+
+    def note_last_words(self) -> None:
+        """What workers say of themselves. Stamps of another clock can't tell what was before what."""
+        for closing in self.trial.closings:
+            self.problems += closing.problems
+            if closing.own_clock:
+                self._lack(
+                    f"worker {closing.worker} ran on another machine, whose clock is not comparable", "tries", "reads"
+                )
 
     def rows(self, name: str) -> pd.DataFrame | None:
         """A ledger, or None; whether it is whole is noted for the harness's own."""

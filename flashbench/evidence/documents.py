@@ -69,7 +69,10 @@ class CounterDeclaration(Document):
 
 
 class WorkerClosing(Document):
-    """``worker-<label>.closed.json``: a load worker's last word about its own files."""
+    """``worker-<label>.closed.json``: a load worker's last word about its own files.
+
+    ``problems`` are sentences that bar a PASS.
+    """
 
     worker: str
     tries: int
@@ -81,6 +84,7 @@ class WorkerClosing(Document):
     loop_lag_p99_ms: float
     loop_lag_max_ms: float
     cpu_share: float  # of one core, over the load
+    own_clock: bool = False  # its stamps are of another machine's clock than the trial's
     problems: tuple[str, ...] = ()
 
 
@@ -279,7 +283,8 @@ class PlannedTrial(Document):
 class SuiteDocument(Document):
     """``suite.json``: what a suite set out to run, written before its first trial.
 
-    A suite is judged against ``trials``: one that left no folder makes it UNPROVEN.
+    A suite is judged against ``trials``: one that left no folder makes it UNPROVEN, as do ``interrupted`` and each of
+    the sentences in ``problems``.
     """
 
     schema_version: Literal[1, 2] = SCHEMA_VERSION
@@ -289,6 +294,7 @@ class SuiteDocument(Document):
     command: tuple[str, ...] = ()  # as it was typed, argv[0] first
     started_unix_s: float | None = None
     interrupted: bool = False
+    problems: tuple[str, ...] = ()
     fingerprint: dict[str, dict[str, Any]] = {}
     cards: dict[str, dict[str, str]] = {}  # by strategy, what its CARD.md says: heading and text
 

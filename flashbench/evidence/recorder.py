@@ -20,7 +20,10 @@ FLUSH_EVERY_RECORDS = 4_096  # bounds memory, and how long one write can hold th
 
 @dataclass(frozen=True, slots=True)
 class FileTotals:
-    """What a recorder wrote: rows and SHA-256 of each of its two files, as a closing states them."""
+    """Rows and SHA-256 of each of a recorder's two files, as a closing states them.
+
+    Rows that the disk refused are counted and not hashed, so that the file is seen to lack them.
+    """
 
     tries: int
     reads: int
@@ -98,6 +101,7 @@ class _RecordFile:
         count = len(self._pending)
         batch = b"".join(self._pending)
         self._pending.clear()  # a batch that failed half-way must not be written again behind its own torn half
+        self.rows += count
         try:
             rest = memoryview(batch)
             while rest:
@@ -105,7 +109,6 @@ class _RecordFile:
         except OSError as refusal:
             raise _cannot_write(self.path, refusal) from refusal
         self._hash.update(batch)
-        self.rows += count
 
     def close(self) -> None:
         if self._descriptor is None:

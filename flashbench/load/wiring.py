@@ -76,6 +76,7 @@ class _Installation:
         self._interrupts = Interrupts()
         self._conductor: Conductor | None = None
         self._remote_folder: Path | None = None  # where a worker writes that does not see the trial's folder
+        self._crashed_before = False  # an exception went unhandled, before the trial that a worker takes part in
         self._arguments_checked = False
         self._quitting_lock = RLock()
         self._has_quit = False
@@ -203,6 +204,7 @@ class _Installation:
             return
         runner = environment.runner
         assert isinstance(runner, WorkerRunner)
+        self._crashed_before = locust_log.unhandled_greenlet_exception
         index = runner.worker_index
         folder = Path(briefing.folder)
         if not briefing.sees_folder():
@@ -223,7 +225,7 @@ class _Installation:
         load, runner = Buyer.load, environment.runner
         if load is None:
             return
-        if locust_log.unhandled_greenlet_exception:
+        if locust_log.unhandled_greenlet_exception and not self._crashed_before:
             load.note("an exception in this process was not handled (see its log)")
         closing = load.close(self._interrupts.hurry)
         if self._remote_folder is not None and closing is not None:

@@ -69,8 +69,6 @@ class LoadWorker:
         self._open: set[OpenTry] = set()
         self._peak = 0
         self._problems: list[str] = []
-        if briefing.clock != clock_name():
-            self._problems.append(f"worker {index} ran on another machine, whose clock is not comparable")
         self._watch = SelfWatch(gevent.sleep)
         self._watcher = gevent.spawn(self._keep_watch)
 
@@ -220,6 +218,7 @@ class LoadWorker:
                     loop_lag_p99_ms=condition.loop_lag_p99_ms,
                     loop_lag_max_ms=condition.loop_lag_max_ms,
                     cpu_share=condition.cpu_share,
+                    own_clock=self.briefing.clock != clock_name(),
                     problems=tuple(self._problems),
                 )
                 write_closing(self.folder, self._closing)

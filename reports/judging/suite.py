@@ -47,7 +47,9 @@ def suite_verdict(suite: SuiteDocument, found: dict[str, VerdictDocument]) -> Su
     planned = {trial.trial: trial for trial in suite.trials}
     verdicts = {name: _expected(found[name], planned[name]) for name in planned if name in found}
     failures = [_failure(verdict) for verdict in verdicts.values() if _fails(verdict)]
-    doubts = _missing([name for name in planned if name not in found], len(planned))
+    doubts = ["the run was interrupted"] if suite.interrupted else []
+    doubts += suite.problems
+    doubts += _missing([name for name in planned if name not in found], len(planned))
     doubts += [f"{name} is not a trial of this suite" for name in found if name not in planned]
     doubts += [doubt for name, verdict in verdicts.items() for doubt in _mismatches(planned[name], verdict)]
     controls = _controls(suite, verdicts)

@@ -26,8 +26,7 @@ def judge(folder: Path) -> VerdictDocument:
         verdict = judged(Bundle.load(folder))
     except UnreadableTrialError as trouble:
         verdict = _nameless(folder, str(trouble))
-    with contextlib.suppress(OSError):  # a copy on read-only media can be judged as well
-        (folder / VERDICT).write_text(verdict.to_json())
+    _keep(verdict, folder)
     return verdict
 
 
@@ -73,6 +72,17 @@ def met(expectation: Expectation, verdict: Verdict, findings: tuple[FindingDocum
     if expectation.breaks is None:
         return verdict is Verdict.PASS
     return any(each.invariant == expectation.breaks and each.status == "broken" for each in findings)
+
+
+def _keep(verdict: VerdictDocument, folder: Path) -> None:
+    """Whole or not at all; a copy on read-only media can be judged as well."""
+    draft = folder / f".{VERDICT}.draft"
+    try:
+        draft.write_text(verdict.to_json())
+        draft.replace(folder / VERDICT)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _undecided(trial: TrialDocument, findings: tuple[FindingDocument, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reports.outages.answers import Answers
 from reports.outages.outage import OutageFigures
 from reports.outages.targets import (
     AVAILABILITY,
@@ -58,21 +59,30 @@ class _Measured:
     unlike: bool = False
 
 
-def judged(trials: Sequence[tuple[str, OutageFigures]]) -> tuple[Judgement, ...]:
-    """Every target that applies to the faults that these trials, by name, met. None without a trial."""
+def judged(
+    trials: Sequence[tuple[str, OutageFigures]], others: Sequence[tuple[str, Answers]] = (), missing: int = 0
+) -> tuple[Judgement, ...]:
+    """Every target that applies to the faults that these trials, by name, met. None without a trial.
+
+    Of the ``others`` no more is known than what the checks found, and of so many ``missing`` ones nothing: they can
+    miss a target, and without a figure of theirs none is met.
+    """
     whom = {span.hurts for _, figures in trials for span in figures.spans}
     return tuple(
-        _judgement(target, trials)
+        _judgement(target, trials, [*others, *[("", None)] * missing])
         for target in TARGETS
         if trials and target.applies(whom) and not (target is STALE_LOCKS and _keeps_no_lock(trials))
     )
 
 
-def _judgement(target: Target, trials: Sequence[tuple[str, OutageFigures]]) -> Judgement:
-    found = [(name, _FIGURES[target](figures)) for name, figures in trials]
+def _judgement(
+    target: Target, trials: Sequence[tuple[str, OutageFigures]], others: Sequence[tuple[str, Answers | None]]
+) -> Judgement:
+    found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
     if len(unlike) <= by_chance(len(found)):
         found = [(name, each) for name, each in found if not each.unlike]
+    found += [(name, _of_answers(target, answers)) for name, answers in others]
     known = [(name, each, each.value) for name, each in found if each.value is not None]
     why = next((each.why for _, each in found if each.value is None), "")
     if not known:
@@ -143,13 +153,34 @@ def _recovery(figures: OutageFigures) -> _Measured:
     return replace(_in_time(figures, None, why), unlike=figures.in_time and watched_s >= LEAST_WATCHED_S)
 
 
+def _measured(target: Target, figures: OutageFigures) -> _Measured:
+    """A trial whose fault did not bite can miss a target, but not meet it."""
+    measured = _FIGURES[target](figures)
+    if figures.bitten or (measured.value is not None and not target.allows(measured.value)):
+        return measured
+    return _Measured(None, "a fault that was planned did not bite")
+
+
+def _of_answers(target: Target, answers: Answers | None) -> _Measured:
+    if answers is None:
+        return _Measured(None, "a trial is missing")
+    if target not in _ANSWERS:
+        return _Measured(None, "a trial has no figures")
+    return _Measured(_ANSWERS[target](answers), _UNDECIDED)
+
+
+_ANSWERS: dict[Target, Callable[[Answers], float | None]] = {
+    LOST: lambda answers: answers.lost,
+    WRONG: lambda answers: answers.wrong,
+    LEAKED: lambda answers: answers.leaked,
+}
 _FIGURES: dict[Target, Callable[[OutageFigures], _Measured]] = {
     AVAILABILITY: lambda met: _in_time(met, met.availability_outside, "no purchase arrived outside of it"),
     SLOWEST_REQUEST: lambda met: _Measured(met.slowest_request_s, "no request was answered after the fault came"),
     RECOVERY: _recovery,
-    LOST: lambda met: _Measured(met.answers.lost, _UNDECIDED),
-    WRONG: lambda met: _Measured(met.answers.wrong, _UNDECIDED),
-    LEAKED: lambda met: _Measured(met.answers.leaked, _UNDECIDED),
+    LOST: lambda met: _of_answers(LOST, met.answers),
+    WRONG: lambda met: _of_answers(WRONG, met.answers),
+    LEAKED: lambda met: _of_answers(LEAKED, met.answers),
     UNRESOLVED: lambda met: _Measured(met.unknowns.unresolved),
     STALE_LOCKS: lambda met: _Measured(met.stale_locks, "telemetry was not there to look"),
 }

@@ -19,7 +19,8 @@ from reports.outages.vitals import OPEN, Line, Vitals
 
 @dataclass(frozen=True, slots=True)
 class OutageFigures:
-    """What one trial's faults did, from the first injection to the last heal. None where it can't be said.
+    """What one trial's faults did, from the first injection to the last heal, for half a second at least: so long the
+    app may need to notice one that is over at once. None where it can't be said.
 
     ``availability``: share of purchases, of those that arrived while stock lasted, which were decided; over the whole
     load, outside the half second after every injection, and in the worst whole second. ``detected_s``: from the first
@@ -31,10 +32,11 @@ class OutageFigures:
     recovery would have been seen. ``counter_back_s``: from the last heal until the strategy's counter was seen in
     Redis again. Peaks of Postgres are over a second. ``longest_lock_s``: one owner's, as far as it was seen;
     ``stale_locks`` were held for longer than their lease, at any time after the first injection. ``in_time``: stock
-    lasted until the faults came.
+    lasted until the faults came. ``bitten``: all that were planned came, and were seen to take effect.
     """
 
     spans: tuple[Span, ...]
+    bitten: bool
     in_time: bool
     offered_per_s: float | None
     availability: float | None
@@ -69,12 +71,14 @@ def outage(
     unknowns: Unknowns,
     answers: Answers,
     beside: Course | None = None,
+    planned: int = 0,
 ) -> OutageFigures:
-    """The figures; ``met`` is not empty.
+    """The figures; ``met`` is not empty, and so many faults were ``planned``.
 
     ``normal`` is what fault-free trials of the strategy are like, ``beside`` the one of them that has the same seed.
     """
-    from_s, to_s = met[0].from_s, max(span.to_s for span in met)
+    from_s, healed_s = met[0].from_s, max(span.to_s for span in met)
+    to_s = max(healed_s, from_s + DETECTION_S)
     later = course.answered_s[course.invoked_s >= from_s]
     during = (course.windows_s >= from_s) & (course.windows_s < to_s) & (course.windows_s + WINDOW_S <= course.lasts_s)
     seen = recoveries(normal, course, met, beside) if normal is not None else ()
@@ -82,6 +86,7 @@ def outage(
     locks = vitals.locks if vitals is not None else None
     return OutageFigures(
         spans=met,
+        bitten=len(met) >= planned and all(each.bit_s is not None for each in met),
         in_time=course.lasts_s > from_s,
         offered_per_s=course.offered_per_s,
         availability=course.availability(0.0, course.ended_s),
@@ -97,13 +102,13 @@ def outage(
         recovered_s=recovered_s,
         why_not=why_not,
         unrecovered_s=unrecovered_s,
-        counter_back_s=_counter_back_s(vitals, to_s),
+        counter_back_s=_counter_back_s(vitals, healed_s),
         peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None),
         peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None),
         oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None),
         longest_lock_s=max((each.held_s for each in locks.holdings), default=0.0) if locks is not None else None,
         stale_locks=len(locks.past(LOCK_LEASE_S, from_s)) if locks is not None else None,
-        crashes=sum(each.fault in CRASHES for each in met),
+        crashes=sum(each.fault in CRASHES and each.bit_s is not None for each in met),
         unknowns=unknowns,
         answers=answers,
     )

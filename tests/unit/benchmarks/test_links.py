@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 import pytest
@@ -10,7 +11,7 @@ from benchmarks.fault import Fault, Scene
 from benchmarks.faults.net_drop_reply import NetDropReply
 from benchmarks.faults.net_latency import NetLatency
 from benchmarks.links import Links, redis_ping
-from flashbench.services.proxy.behaviour import Behaviour
+from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
 
 SCENE = Scene("", "", "")
@@ -20,6 +21,7 @@ class Asked(ProxyControl):
     """Remembers what a link was told last."""
 
     now: ClassVar[dict[str, Behaviour]] = {}
+    counted: ClassVar[Counts] = Counts()
 
     def __init__(self, address: str) -> None:
         """There is no proxy."""
@@ -28,11 +30,15 @@ class Asked(ProxyControl):
         self.now[link] = behaviour
         return 1
 
+    def counts(self, link: str) -> Counts:
+        return self.counted
+
 
 @pytest.fixture
 def links(monkeypatch: pytest.MonkeyPatch) -> Links:
     monkeypatch.setattr("benchmarks.links.ProxyControl", Asked)
     Asked.now.clear()
+    monkeypatch.setattr(Asked, "counted", Counts(bytes_up=100))
     return Links("nowhere")
 
 
@@ -63,3 +69,31 @@ def test_a_reset_happens_once_beside_what_lasts(links: Links) -> None:
 def test_a_knock_is_a_command_that_redis_understands() -> None:
     assert redis_ping() == b"*1\r\n$4\r\nPING\r\n"
     assert redis_ping("EVALSHA x") == b"*2\r\n$4\r\nPING\r\n$9\r\nEVALSHA x\r\n"
+
+
+def test_only_a_link_that_nobody_uses_is_knocked_at(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer to the harness that is thrown away does not show that one to the app was."""
+    knocks: list[bytes] = []
+
+    def knock(fault: NetDropReply, request: bytes) -> None:
+        knocks.append(request)
+        Asked.counted = Asked.counted.model_copy(
+            update={"bytes_up": Asked.counted.bytes_up + len(request), "dropped_replies": len(knocks) // 2}
+        )
+
+    monkeypatch.setattr(NetDropReply, "_send", knock)
+    scene = Scene("", "", "", proxy="nowhere")
+    scene.__dict__["links"] = links
+    deaf = NetDropReply(scene, {"store": "redis", "matching": "EVALSHA", "share": 0.5})
+    deaf.inject()
+
+    deaf.began_ns = time.monotonic_ns()
+    assert (deaf.bite(), knocks) == (None, []), "the app has had no time to use it"
+    deaf.began_ns = 1
+    assert (deaf.bite(), len(knocks)) == (None, 1)
+    assert (deaf.bite(), len(knocks)) == ("1 answers of the store were thrown away", 2)
+
+    deaf.inject()
+    deaf.began_ns = 1
+    Asked.counted = Asked.counted.model_copy(update={"bytes_up": 1_000})
+    assert (deaf.bite(), len(knocks)) == (None, 2), "the app uses the link"

@@ -63,6 +63,11 @@ def test_a_suite_says_what_its_file_says(tmp_path: Path) -> None:
         ("users = 50", 'faults = "redis_kill"', "key 'faults': must be [[scenarios.faults]] tables"),
         ("users = 50", 'label = "what a name"', "key 'label': must be letters, digits"),
         ("users = 50", 'controls = ["naiv"]', "key 'controls': there is no 'naiv'"),
+        (
+            "users = 50",
+            'strategies = ["redis_lua"]',
+            "key 'strategies': a scenario names redis_lua, the suite does not",
+        ),
         ("seeds = 3", "seeds = 0", "key 'seeds': must be a whole number from 1"),
         ("seeds = 3", "seeds = true", "key 'seeds': must be a whole number from 1"),
         ("stock = 20", "stock = -1", "--stock must be between 0"),

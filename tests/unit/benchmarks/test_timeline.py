@@ -163,11 +163,40 @@ def test_a_fault_that_flaps_is_injected_anew_each_time_and_never_before_it_is_he
     trial.run_to(6)
 
     assert [step[:2] for step in trial.steps] == [(place, step) for place in range(3) for step in _STEPS]
-    assert (1, "injected", 2.61) in trial.steps
-    assert (1, "healed", 3.11) in trial.steps, "it lasts as long as planned, though it began late"
+    assert (1, "injected", 2.62) in trial.steps
+    assert (1, "healed", 3.12) in trial.steps, "it lasts as long as planned, though it began late"
 
 
 _STEPS = ("injected", "bit", "healed")
+
+
+def test_what_is_over_when_it_is_done_is_healed_once_it_has_bitten() -> None:
+    fault = Fake()
+    fault.momentary = True  # type: ignore[misc]
+    fault.bites = None
+    trial = Trial((1, 2, fault))
+
+    trial.run_to(1.5)
+    fault.bites = "at last"
+    trial.run_to(3.5)
+
+    assert trial.steps == [(0, "injected", 1.0), (0, "bit", 1.51), (0, "healed", 1.52)]
+
+
+def test_a_look_that_takes_its_time_delays_no_injection_and_no_heal() -> None:
+    log: list[str] = []
+    silent, other, third = (Fake({"name": name}, log) for name in "abc")
+
+    def wait() -> None:
+        trial.now_ns += 500_000_000
+
+    silent.bites, silent.slow["bite"] = None, wait
+    trial = Trial((1, 2, silent), (1, 0.4, other), (1, 2, third))
+    trial.run_to(1.6)
+
+    first_look = log.index("bite a")
+    assert log[:first_look] == ["prepare a", "prepare b", "prepare c", "inject a", "inject b", "inject c"]
+    assert log[first_look + 1 :].index("heal b") < log[first_look + 1 :].index("bite a")
 
 
 def test_two_faults_last_at_once_and_each_ends_at_its_own_time() -> None:

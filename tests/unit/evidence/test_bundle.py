@@ -225,3 +225,19 @@ def test_a_folder_that_is_no_trials_is_the_users_mistake(tmp_path: Path, name: s
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="not a trial's folder"):
         Bundle.load(tmp_path / name)
+
+
+def test_what_a_worker_says_of_itself_is_a_problem(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial")
+    sale.last_words["1"] = {"problems": ("an exception was not handled",)}
+    bundle = Bundle.load(sale.build())
+    assert bundle.problems == ["an exception was not handled"]
+    assert bundle.tries_whole
+
+
+def test_stamps_of_another_clock_can_not_show_what_was_before_what(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial")
+    sale.last_words["1"] = {"own_clock": True}
+    bundle = Bundle.load(sale.build())
+    assert bundle.problems == ["worker 1 ran on another machine, whose clock is not comparable"]
+    assert not bundle.tries_whole

@@ -77,7 +77,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     recorder.record_try(a_try())
     with pytest.raises(UsageError, match=r"tries-0\.bin can't be written \(No space left on device\)"):
         recorder.flush()
-    recorder.close()
+    assert recorder.close().tries == 1, "a record that the disk refused seems never to have been"
 
 
 def test_an_order_id_of_any_language_leaves_the_record_whole(tmp_path: Path) -> None:

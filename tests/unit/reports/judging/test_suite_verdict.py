@@ -37,8 +37,8 @@ class Suite:
             sale.change_row(0, quantity=7)
         sale.build()
 
-    def judged(self) -> SuiteVerdict:
-        document = SuiteDocument(suite="quick", trials=tuple(self.planned))
+    def judged(self, **fields: Any) -> SuiteVerdict:
+        document = SuiteDocument(suite="quick", trials=tuple(self.planned), **fields)
         (self.folder / SUITE).write_text(document.to_json())
         return judge_suite(self.folder)
 
@@ -63,6 +63,18 @@ def test_a_suite_that_went_as_expected_passes(suite: Suite) -> None:
     assert [trial.trial for trial in verdict.trials] == ["row_lock-s0", "redis_lua-s0", "naive-s0"]
     [control] = verdict.controls
     assert (control.control, control.breaks, control.caught, control.trials) == ("naive", "I1", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"interrupted": True}, "the run was interrupted"),
+        ({"problems": ("the code was changed",)}, "the code was changed"),
+    ],
+)
+def test_a_run_that_did_not_go_as_it_should_proves_nothing(suite: Suite, fields: dict[str, Any], reason: str) -> None:
+    verdict = suite.judged(**fields)
+    assert (verdict.verdict, verdict.reasons) == (Verdict.UNPROVEN, (reason,))
 
 
 def test_a_strategy_that_fails_fails_the_suite_by_name(suite: Suite) -> None:

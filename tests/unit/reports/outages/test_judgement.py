@@ -20,6 +20,7 @@ WORKER = Span("worker_kill", 3, 5, words="App worker killed", hurts=Hurts.APP)
 
 FINE = OutageFigures(
     spans=(REDIS,),
+    bitten=True,
     in_time=True,
     offered_per_s=100,
     availability=1,
@@ -123,6 +124,34 @@ def test_what_could_not_be_seen_is_neither_met_nor_missed(changes: dict[str, Any
     for judgements in (found(changes), found({}, changes)):
         assert judgements[short].status is Status.NOT_SHOWN
         assert why in judgements[short].sentence
+
+
+@pytest.mark.parametrize("short", ["availability", "slow request", "recovery", "lost", "leaked", "locks"])
+def test_a_fault_that_did_not_bite_shows_nothing(short: str) -> None:
+    for judgements in (found({"bitten": False}), found({}, {"bitten": False})):
+        assert judgements[short].status is Status.NOT_SHOWN
+        assert "a fault that was planned did not bite" in judgements[short].sentence
+
+
+def test_a_fault_that_did_not_bite_excuses_nothing() -> None:
+    assert found({}, {"bitten": False, "stale_locks": 2})["locks"].status is Status.MISSED
+
+
+def test_a_trial_without_figures_is_judged_by_what_its_checks_found() -> None:
+    others = [("invalid", Answers(wrong=0, lost=2, leaked=0))]
+    judgements = {each.target.short: each for each in judged([("t0", FINE)], others)}
+    assert judgements["lost"].sentence == "acknowledged orders lost: 2 in invalid, where none is allowed" + (
+        "; missed in 1 of 2 trials"
+    )
+    assert judgements["leaked"].status is Status.MET
+    assert judgements["availability"].status is Status.NOT_SHOWN
+    assert "not shown in 1 of 2 trials, since a trial has no figures" in judgements["availability"].sentence
+
+
+def test_no_target_is_met_by_what_is_left_of_a_case() -> None:
+    judgements = judged([("t0", FINE)], missing=2)
+    assert {each.status for each in judgements} == {Status.NOT_SHOWN}
+    assert all("not shown in 2 of 3 trials, since a trial is missing" in each.sentence for each in judgements)
 
 
 UNSEEN = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 2.4}
