@@ -15,7 +15,7 @@ from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
 from flashbench.services.proxy.plan import host_and_port
 
-_IDLE_NS = 200_000_000  # after which a link over which nothing went is taken for one that nobody uses
+_QUIET_NS = 200_000_000  # after which a link over which nothing went is taken for one that nobody uses
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # Postgres answers one byte, before any login
 
 
@@ -82,7 +82,9 @@ class LinkFault(Fault):
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)
         self._before: Counts | None = None
-        self._idle_up = 0  # what the link had passed on to its server when the app was last known not to use it
+        self._asking: socket.socket | None = None  # the connection of a request whose answer is awaited
+        self._asked_s = 0.0
+        self._passed_on, self._quiet_ns = 0, 0  # bytes to the server, and since when there were no more of them
 
     @abstractmethod
     def behaviour(self) -> Behaviour:
@@ -94,7 +96,7 @@ class LinkFault(Fault):
 
     def inject(self) -> None:
         self._before = self._counts()
-        self._idle_up = self._before.bytes_up
+        self._passed_on, self._quiet_ns = self._before.bytes_up, time.monotonic_ns()
         self.began_ns = self.scene.links.ask(self.options.store, self, self.behaviour())
 
     def risen(self) -> int:
@@ -107,10 +109,9 @@ class LinkFault(Fault):
         One that the app does use has to show the fault to the app: what it does to a knock would prove less.
         """
         now = self._counts()
-        if not self._risen(now) and self._is_idle(now):
+        if self.options.store == "redis" and self._rests(now) and not self._risen(now):
             self._send(self.knock())
             now = self._counts()
-            self._idle_up = now.bytes_up
         return self._risen(now)
 
     def heal(self) -> None:
@@ -120,12 +121,22 @@ class LinkFault(Fault):
     def healed(self) -> str | None:
         if self._before is None:
             return "nothing was asked of the link"
-        request = redis_ping() if self.options.store == "redis" else _SSL_REQUEST
-        with self.scene.links.connect(self.options.store) as connection, contextlib.suppress(TimeoutError):
-            connection.settimeout(SILENCE_S)  # another fault may hold it
-            connection.sendall(request)
-            return "a request over the link is answered" if connection.recv(1024) else None
-        return None
+        if self._asking is None:
+            self._asking = self.scene.links.connect(self.options.store)
+            self._asking.settimeout(SILENCE_S)
+            self._asked_s = time.monotonic()
+            self._asking.sendall(redis_ping() if self.options.store == "redis" else _SSL_REQUEST)
+        try:
+            answer = self._asking.recv(1024)
+        except TimeoutError:  # another fault may hold it, and nobody is to wait for that here
+            if time.monotonic() - self._asked_s < PATIENCE_S:
+                return None
+            answer = b""
+        except ConnectionError:
+            answer = b""
+        self._asking.close()
+        self._asking = None
+        return "a request over the link is answered" if answer else None
 
     def _counts(self) -> Counts:
         return self.scene.links.proxy.counts(self.options.store)
@@ -135,11 +146,12 @@ class LinkFault(Fault):
             return 0
         return int(getattr(now, self.shows)) - int(getattr(self._before, self.shows))
 
-    def _is_idle(self, now: Counts) -> bool:
-        """Whether the app has had time to use a link to Redis, and has not done so."""
-        if self.options.store != "redis" or self.began_ns is None:
-            return False
-        return now.bytes_up == self._idle_up and time.monotonic_ns() - self.began_ns >= _IDLE_NS
+    def _rests(self, now: Counts) -> bool:
+        """Whether nothing has been passed on to the server for a while."""
+        at_ns = time.monotonic_ns()
+        if now.bytes_up != self._passed_on:
+            self._passed_on, self._quiet_ns = now.bytes_up, at_ns
+        return at_ns - self._quiet_ns >= _QUIET_NS
 
     def _send(self, request: bytes) -> None:
         """Send bytes over the link, and take whatever comes back until nothing does."""

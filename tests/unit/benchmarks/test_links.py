@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar
 
 import pytest
@@ -38,7 +37,7 @@ class Asked(ProxyControl):
 def links(monkeypatch: pytest.MonkeyPatch) -> Links:
     monkeypatch.setattr("benchmarks.links.ProxyControl", Asked)
     Asked.now.clear()
-    monkeypatch.setattr(Asked, "counted", Counts(bytes_up=100))
+    monkeypatch.setattr(Asked, "counted", Counts())
     return Links("nowhere")
 
 
@@ -73,27 +72,31 @@ def test_a_knock_is_a_command_that_redis_understands() -> None:
 
 def test_only_a_link_that_nobody_uses_is_knocked_at(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer to the harness that is thrown away does not show that one to the app was."""
+    now_ns = 10_000_000_000
     knocks: list[bytes] = []
 
-    def knock(fault: NetDropReply, request: bytes) -> None:
-        knocks.append(request)
-        Asked.counted = Asked.counted.model_copy(
-            update={"bytes_up": Asked.counted.bytes_up + len(request), "dropped_replies": len(knocks) // 2}
+    def passed(up: int, dropped: int = 0) -> None:
+        before = Asked.counted
+        monkeypatch.setattr(
+            Asked, "counted", Counts(bytes_up=before.bytes_up + up, dropped_replies=before.dropped_replies + dropped)
         )
 
+    def knock(_: NetDropReply, request: bytes) -> None:
+        knocks.append(request)
+        passed(len(request), dropped=1)
+
     monkeypatch.setattr(NetDropReply, "_send", knock)
+    monkeypatch.setattr("benchmarks.links.time.monotonic_ns", lambda: now_ns)
     scene = Scene("", "", "", proxy="nowhere")
     scene.__dict__["links"] = links
-    deaf = NetDropReply(scene, {"store": "redis", "matching": "EVALSHA", "share": 0.5})
+    deaf = NetDropReply(scene, {"store": "redis", "matching": "EVALSHA"})
     deaf.inject()
-
-    deaf.began_ns = time.monotonic_ns()
-    assert (deaf.bite(), knocks) == (None, []), "the app has had no time to use it"
-    deaf.began_ns = 1
-    assert (deaf.bite(), len(knocks)) == (None, 1)
-    assert (deaf.bite(), len(knocks)) == ("1 answers of the store were thrown away", 2)
-
-    deaf.inject()
-    deaf.began_ns = 1
-    Asked.counted = Asked.counted.model_copy(update={"bytes_up": 1_000})
-    assert (deaf.bite(), len(knocks)) == (None, 2), "the app uses the link"
+    assert (deaf.bite(), knocks) == (None, [])
+    for _ in range(20):  # the app asks for something else all the time
+        now_ns += 50_000_000
+        passed(100)
+        assert deaf.bite() is None
+    now_ns += 150_000_000
+    assert (deaf.bite(), knocks) == (None, [])
+    now_ns += 50_000_000
+    assert (deaf.bite(), len(knocks)) == ("1 answers of the store were thrown away", 1)
