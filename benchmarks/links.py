@@ -112,6 +112,7 @@ class LinkFault(Fault):
         if self.options.store == "redis" and self._rests(now) and not self._risen(now):
             self._send(self.knock())
             now = self._counts()
+            self._passed_on = now.bytes_up  # a knock is no use of it
         return self._risen(now)
 
     def heal(self) -> None:

@@ -79,9 +79,10 @@ def protections(summary: Summary) -> tuple[Protections, ...]:
 
 
 def peak(trial: TrialFigures, line: Callable[[Vitals], Line | None]) -> float | None:
-    """The most of what telemetry saw; None if it did not look."""
+    """The most of what telemetry saw, from the first fault on if there was one; None if it did not look."""
     found = line(trial.vitals) if trial.vitals is not None else None
-    return float(found.values.max()) if found is not None else None
+    since_s = trial.spans[0].from_s if trial.spans else -math.inf
+    return found.most(since_s) if found is not None else None
 
 
 def _rows(trials: Sequence[TrialFigures]) -> tuple[Protected, ...]:

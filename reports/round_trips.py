@@ -24,7 +24,7 @@ class Distance:
         return next((row for row in self.rows if row.strategy == strategy), None)
 
     def rank(self, strategy: str) -> int | None:
-        """By sales per second, 1 for the fastest; strategies whose ranges overlap are not shown to differ."""
+        """By sales per second, 1 for the fastest: how many others are surely faster, their range above its own."""
         row = self.of(strategy)
         own = row.sales_per_s if row is not None else None
         others = [each.sales_per_s for each in self.rows if each.sales_per_s is not None]
@@ -32,12 +32,16 @@ class Distance:
 
     @property
     def ranking(self) -> tuple[tuple[str, ...], ...]:
-        """The strategies, the fastest first, those of one rank together."""
+        """All of them, as ``among`` has it."""
+        return self.among([row.strategy for row in self.rows])
+
+    def among(self, strategies: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """These strategies, the fastest first, those of one rank together."""
         ranks: dict[int, list[str]] = {}
-        for row in self.rows:
-            rank = self.rank(row.strategy)
+        for strategy in strategies:
+            rank = self.rank(strategy)
             if rank is not None:
-                ranks.setdefault(rank, []).append(row.strategy)
+                ranks.setdefault(rank, []).append(strategy)
         return tuple(tuple(ranks[rank]) for rank in sorted(ranks))
 
 
@@ -87,14 +91,17 @@ def sold_p95_ms(row: StrategyFigures) -> float | None:
 
 def ranking_words(found: RoundTrips) -> str:
     """Whether the order of the strategies is the same at every distance, in a sentence."""
-    rankings = [(each, each.ranking) for each in found.distances if sum(map(len, each.ranking)) > 1]
-    if len(rankings) < 2:
-        return "Fewer than two strategies sold at more than one round trip, so there is no ranking to be changed."
+    everywhere = [each for each in found.strategies if all(where.rank(each) is not None for where in found.distances)]
+    if len(everywhere) < 2:
+        return "Fewer than two strategies sold at every round trip, so there is no ranking to be changed."
+    left_out = [each for each in found.strategies if each not in everywhere]
+    but = f" Without {' and '.join(left_out)}, which did not sell at every one." if left_out else ""
+    rankings = [(each, each.among(everywhere)) for each in found.distances]
     first = rankings[0][1]
     if all(ranking == first for _, ranking in rankings):
-        return f"By sales per second the order is the same at every round trip: {_order(first)}."
+        return f"By sales per second the order is the same at every round trip: {_order(first)}.{but}"
     told = "; ".join(f"at {each.set_ms:g} ms {_order(ranking)}" for each, ranking in rankings)
-    return f"By sales per second the order changes: {told}."
+    return f"By sales per second the order changes: {told}.{but}"
 
 
 def _order(ranking: Sequence[Sequence[str]]) -> str:

@@ -149,7 +149,7 @@ def summarize(folder: Path, progress: Callable[[str], None] = lambda _: None) ->
     trials = []
     for number, (path, each) in enumerate(zip(folders, verdict.trials, strict=True), start=1):
         progress(f"figures of trial {number} of {len(folders)}")
-        trials.append(_reported(path, each))
+        trials.append(_reported(path, each, single=single))
     return Summary(
         title=verdict.suite,
         verdict=verdict,
@@ -165,7 +165,8 @@ def summarize(folder: Path, progress: Callable[[str], None] = lambda _: None) ->
     )
 
 
-def _reported(folder: Path, verdict: VerdictDocument) -> ReportedTrial:
+def _reported(folder: Path, verdict: VerdictDocument, *, single: bool) -> ReportedTrial:
+    """With its figures, unless they would mislead: in a suite, those of a trial cut short would stand beside others."""
     try:
         bundle = Bundle.load(folder)
     except UnreadableTrialError as trouble:
@@ -174,6 +175,10 @@ def _reported(folder: Path, verdict: VerdictDocument) -> ReportedTrial:
         return ReportedTrial(verdict, bundle.trial, None, "; ".join(verdict.invalid_reasons))
     if not bundle.trial.alone:
         return ReportedTrial(verdict, bundle.trial, None, "other trials ran at the same time")
+    if not single and (bundle.trial.interrupted or bundle.trial.moments.load_ended_ns is None):
+        return ReportedTrial(verdict, bundle.trial, None, "its load was cut short")
+    if not single and not bundle.tries_whole:
+        return ReportedTrial(verdict, bundle.trial, None, "part of what its load recorded is missing")
     if bundle.load_tries.empty:
         return ReportedTrial(verdict, bundle.trial, None, "the load made no recorded try")
     return ReportedTrial(verdict, bundle.trial, figures(bundle))

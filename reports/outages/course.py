@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 BIN_S = 0.2  # of the pictures
 WINDOW_S = 1.0  # of recovery
 STEP_S = 0.1  # from one window to the next
+_TICK_S = 1e-9  # a moment ends after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Course:
 
     Rates are per second. ``p95_ms`` is of purchases from intended start to answer, by the moment of the answer; nan
     where a bin has none. ``errors_s``: by outcome (failed, unknown), the moments when such tries ended. ``lasts_s``
-    is how long stock lasted: until the whole of it was acknowledged, else to the end of the load. ``took_s`` is of
+    is how long there were both buyers and stock: until the whole of it was acknowledged, else to the last arrival;
+    ``ended_s``, when nobody waited for an answer any more, may be later. ``took_s`` is of
     requests, not of purchases: one that got no answer counts until it was given up and sent again, and is nan if it
     was not.
     """
@@ -53,9 +55,10 @@ class Course:
 
     @property
     def offered_per_s(self) -> float | None:
-        """Purchases that arrived per second, while stock lasted."""
-        arrived = int((self.arrived_s < self.lasts_s).sum())
-        return arrived / self.lasts_s if self.lasts_s > 0 else None
+        """Purchases that arrived per second, from the first to the last while stock lasted; None if all at once."""
+        arrived_s = self.arrived_s[self.arrived_s < self.lasts_s]
+        span_s = float(np.ptp(arrived_s)) if len(arrived_s) else 0.0
+        return (len(arrived_s) - 1) / span_s if span_s > 0 else None
 
     def errors_per_s(self, outcome: Outcome) -> Floats:
         """Tries that ended so, in each bin."""
@@ -102,9 +105,11 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
     )  # whole bins only: half a bin looks like a slump
     starts = np.arange(0.0, max(ended_s - WINDOW_S, 0.0) + STEP_S / 2, STEP_S)
     sent = np.flatnonzero(~tries.in_drain)
+    arrived_s = _since(tries.intended_ns[purchases.first[load]], began_ns)
+    over_s = float(arrived_s.max(initial=0.0)) + _TICK_S if sell_out_ns is None else (sell_out_ns - began_ns) / 1e9
     return Course(
         ended_s=ended_s,
-        lasts_s=ended_s if sell_out_ns is None else min(ended_s, (sell_out_ns - began_ns) / 1e9),
+        lasts_s=min(ended_s, over_s),
         bins_s=edges[:-1],
         sold=np.histogram(answered_s[sold], edges)[0] / BIN_S,
         refused=np.histogram(answered_s[~sold], edges)[0] / BIN_S,
@@ -116,7 +121,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         windows_s=starts,
         window_goodput=np.diff(np.searchsorted(answered_s, [starts, starts + WINDOW_S]), axis=0)[0] / WINDOW_S,
         window_p95_ms=_p95(answered_s, latency_ms, starts, WINDOW_S),
-        arrived_s=_since(tries.intended_ns[purchases.first[load]], began_ns),
+        arrived_s=arrived_s,
         decided=decided[load],
         answered_s=answered_s,
         invoked_s=_since(purchases.invoked_ns[decided][order], began_ns),

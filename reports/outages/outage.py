@@ -11,6 +11,7 @@ from flashbench.vocabulary import Outcome
 from reports.outages.answers import Answers, Unknowns
 from reports.outages.course import WINDOW_S, Course
 from reports.outages.faults import CRASHES
+from reports.outages.locks import Locks
 from reports.outages.recovery import Normal, Recovery, recoveries
 from reports.outages.spans import Span
 from reports.outages.targets import DETECTION_S, LOCK_LEASE_S, RECOVERY_S
@@ -30,9 +31,10 @@ class OutageFigures:
     ``errors``: tries that ended so from then on. ``recovered_s``: from a heal, by the rule of ``recovery``, in the
     worst of ``recoveries`` that could be judged; ``why_not`` says why there is none, ``unrecovered_s`` for how long a
     recovery would have been seen. ``counter_back_s``: from the last heal until the strategy's counter was seen in
-    Redis again. Peaks of Postgres are over a second. ``longest_lock_s``: one owner's, as far as it was seen;
-    ``stale_locks`` were held for longer than their lease, at any time after the first injection. ``in_time``: stock
-    lasted until the faults came. ``bitten``: all that were planned came, and were seen to take effect.
+    Redis again. Peaks are of the time from the first injection on, those of Postgres over a second.
+    ``longest_lock_s``: one owner's, as far as it was seen; ``stale_locks`` were held for longer than their lease, at
+    any time after the first injection. ``in_time``: stock lasted until the faults came. ``bitten``: all that were
+    planned came, and were seen to take effect.
     """
 
     spans: tuple[Span, ...]
@@ -103,10 +105,10 @@ def outage(
         why_not=why_not,
         unrecovered_s=unrecovered_s,
         counter_back_s=_counter_back_s(vitals, healed_s),
-        peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None),
-        peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None),
-        oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None),
-        longest_lock_s=max((each.held_s for each in locks.holdings), default=0.0) if locks is not None else None,
+        peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None, from_s),
+        peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None, from_s),
+        oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None, from_s),
+        longest_lock_s=_longest_lock_s(locks, from_s),
         stale_locks=len(locks.past(LOCK_LEASE_S, from_s)) if locks is not None else None,
         crashes=sum(each.fault in CRASHES and each.bit_s is not None for each in met),
         unknowns=unknowns,
@@ -149,6 +151,12 @@ def _counter_back_s(vitals: Vitals | None, healed_s: float) -> float | None:
     return float(seen[0] - healed_s) if len(seen) else None
 
 
+def _longest_lock_s(locks: Locks | None, since_s: float) -> float | None:
+    if locks is None:
+        return None
+    return max((each.held_s for each in locks.holdings if each.to_s >= since_s), default=0.0)
+
+
 def _slowest_ms(course: Course, from_s: float, to_s: float) -> float | None:
     arrived_s = course.answered_s - course.latency_ms / 1e3
     values = course.latency_ms[(arrived_s >= from_s) & (arrived_s <= to_s)]
@@ -161,5 +169,5 @@ def _slowest_request_s(course: Course, from_s: float) -> float | None:
     return float(took_s.max()) if len(took_s) else None
 
 
-def _most(line: Line | None) -> float | None:
-    return float(line.values.max()) if line is not None else None
+def _most(line: Line | None, since_s: float) -> float | None:
+    return line.most(since_s) if line is not None else None

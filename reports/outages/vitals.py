@@ -12,21 +12,29 @@ from reports.outages.course import Floats
 from reports.outages.locks import Locks
 
 OPEN = 2.0  # the breaker's state in the app's metrics
+_RATE_OVER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric: when it was read, and what it was."""
+    """One metric: when it was read, and what it was, or was like over the ``over_s`` before."""
 
     at_s: Floats
     values: Floats
+    over_s: float = 0.0
+
+    def most(self, since_s: float) -> float | None:
+        """The greatest value of what was from this moment on."""
+        later = self.values[self.at_s >= since_s + self.over_s]
+        return float(later.max()) if len(later) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """What telemetry saw of one trial. A list is empty, and a line None, where there was nothing to be read.
 
-    ``breakers``: per worker. ``postgres_stock``, ``redis_stock`` (remaining and held): summed over the SKUs followed.
+    ``breakers``: per worker. ``postgres_stock``, ``redis_stock`` (remaining and held): summed over the SKUs that
+    Redis was ever seen to have, or over all if there is none, at the moments at which each of them was there.
     ``redis_away``: spans in which Redis did not answer. ``database_reads_per_s``: of products, by all workers.
     ``oldest_transaction_s``: the age of the oldest that the app had open. ``cpu_share``: of one core, by group of
     processes. ``memory_bytes``: at most, by group.
@@ -54,13 +62,16 @@ def vitals(bundle: Bundle, began_ns: int) -> Vitals | None:
     frame = frame.assign(at_s=(frame["at_ns"] - began_ns) / 1e9)
     statements = _line(frame, "postgres", "statements")
     wal = _line(frame, "postgres", "wal_bytes")
+    in_redis, in_postgres = _of(frame, "redis", "remaining", "held"), _of(frame, "postgres", "remaining")
+    if not in_redis.empty:
+        in_postgres = in_postgres[in_postgres["subject"].isin(in_redis["subject"])]
     return Vitals(
         breakers=tuple(
             Line(part["at_s"].to_numpy(), part["value"].to_numpy())
             for _, part in _of(frame, "app", "breaker_state").groupby("subject", sort=True)
         ),
-        postgres_stock=_summed(_of(frame, "postgres", "remaining")),
-        redis_stock=_summed(_of(frame, "redis", "remaining", "held")),
+        postgres_stock=_summed(in_postgres),
+        redis_stock=_summed(in_redis),
         redis_away=_away(_line(frame, "redis", "up")),
         statements_per_s=_rate(statements),
         database_reads_per_s=_rate(_over_workers(_of(frame, "app", "database_reads"))),
@@ -86,11 +97,10 @@ def _line(frame: pd.DataFrame, source: str, metric: str) -> Line | None:
 
 
 def _summed(part: pd.DataFrame) -> Line | None:
-    """Readings of one moment added up."""
-    if part.empty:
-        return None
-    total = part.groupby("at_s", sort=True)["value"].sum()
-    return Line(total.index.to_numpy(np.float64), total.to_numpy())
+    """Readings of one moment added up, where none is missing: part of a sum looks like less of everything."""
+    moments = part.groupby("at_s", sort=True).agg({"value": "sum", "subject": "nunique"})
+    whole = moments.loc[moments["subject"] == part["subject"].nunique(), "value"]
+    return Line(whole.index.to_numpy(np.float64), whole.to_numpy()) if len(whole) else None
 
 
 def _over_workers(part: pd.DataFrame) -> Line | None:
@@ -107,11 +117,11 @@ def _rate(total: Line | None) -> Line | None:
         return None
     steps = np.diff(total.values)
     grown = np.append(0.0, np.cumsum(np.where(steps < 0, total.values[1:], steps)))
-    before = np.interp(total.at_s - 1.0, total.at_s, grown)
-    span_s = np.minimum(1.0, total.at_s - total.at_s[0])
+    before = np.interp(total.at_s - _RATE_OVER_S, total.at_s, grown)
+    span_s = np.minimum(_RATE_OVER_S, total.at_s - total.at_s[0])
     late = span_s > 0.5
     rate = (grown - before)[late] / span_s[late]
-    return Line(total.at_s[late], rate) if late.any() else None
+    return Line(total.at_s[late], rate, _RATE_OVER_S) if late.any() else None
 
 
 def _away(up: Line | None) -> tuple[tuple[float, float], ...]:

@@ -24,6 +24,7 @@ _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
+    "text.parse_math": False,  # names and options are nobody's formulas
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,

@@ -35,7 +35,7 @@ def markdown(summary: Summary, found: Matrix) -> str:
         lines += [*(f"- {cell(remark)}" for remark in protection_remarks(settings)), ""]
     for trips in round_trips(summary):
         lines += ["**How the round trip to the stores changes the ranking**", "", *_table(round_trip_table(trips))]
-        lines += ["", ranking_words(trips), ""]
+        lines += ["", cell(ranking_words(trips)), ""]
     lines += ["| trial | expected | found |", "|---|---|---|"]
     told = worth_telling(summary)
     for each in told:

@@ -65,7 +65,11 @@ def remarks(found: Matrix) -> list[str]:
     if unjudged:
         cells = "1 cell a target" if unjudged == 1 else f"{unjudged} cells targets"
         told.append(f"In {cells} could not be judged for want of evidence; the cell's page says which, and why.")
-    fewest = min((each.count for each in found.cells), default=SEEDS)
+    bare = sum(not each.judgements for each in found.cells)
+    if bare:
+        cells = "1 cell has" if bare == 1 else f"{bare} cells have"
+        told.append(f"{cells} no figures, so no target was judged there.")
+    fewest = min((len(each.figures) for each in found.cells if each.judgements), default=SEEDS)
     if fewest < SEEDS:
         told.append(f"The targets are meant for at least {SEEDS} trials a cell; the smallest here has {fewest}.")
     return told

@@ -11,6 +11,7 @@ from flashbench.vocabulary import Verdict
 from reports.latency.figures import TrialFigures
 from reports.latency.statistics import Estimate
 from reports.matrix import Cell, FaultCase
+from reports.outages.answers import Answers
 from reports.outages.judgement import Status
 from reports.outages.spans import Span
 from reports.outages.targets import LOCK_LEASE_S
@@ -123,7 +124,7 @@ def tiles(cell: Cell) -> list[Tile]:
         Tile(matrix_words.availability(cell), "decided, outside the detection window; worst trial"),
         Tile(matrix_words.recovery(cell), "from the heal until as before; worst trial"),
         Tile(_seconds(_most([each.slowest_request_s for each in met])), "slowest request"),
-        Tile(outage_tables.counted([each.answers.wrong for each in met]), "wrong answers"),
+        Tile(outage_tables.counted([Answers.of(each.verdict.findings).wrong for each in cell.trials]), "wrong answers"),
         Tile(outage_tables.resolved(unknowns), "purchases of unknown outcome, by the ledger"),
         Tile(_seconds(_most([each.oldest_transaction_s for each in met])), "oldest open transaction"),
         Tile(_rate(_most([each.peak_statements_per_s for each in met])), "statements in Postgres, at most"),

@@ -116,12 +116,19 @@ def held(line: Line | None, bins_s: Floats) -> Floats | None:
 
 
 def mean(values: Sequence[Floats]) -> Floats:
-    """Of those that are known in each bin; nan where none is."""
-    length = min(len(each) for each in values)
-    stacked = np.array([each[:length] for each in values])
+    """Of those that are known in each bin, as far as the longest goes; nan where none is."""
+    stacked = _stacked(values)
     known = ~np.isnan(stacked)
     total = np.where(known, stacked, 0.0).sum(axis=0)
     return np.where(known.any(axis=0), total / np.maximum(1, known.sum(axis=0)), np.nan)
+
+
+def _stacked(values: Sequence[Floats]) -> Floats:
+    """Shape (lines, bins of the longest); nan where one has ended."""
+    stacked = np.full((len(values), max(len(each) for each in values)), np.nan)
+    for row, each in zip(stacked, values, strict=True):
+        row[: len(each)] = each
+    return stacked
 
 
 def _is_worth_drawing(panel: Panel, trials: Sequence[TrialFigures]) -> bool:
@@ -178,9 +185,9 @@ def _line(axes: Axes, trials: Sequence[Floats], look: Look, curve: Curve) -> flo
         return float(np.nanmax(middle)) if not np.isnan(middle).all() else 0.0
     if look.threads and len(trials) > 1:
         for each in trials:
-            axes.plot(at_s, each[: len(at_s)], color=look.tint, ls=curve.style, lw=0.7, alpha=0.4)
+            axes.plot(at_s[: len(each)], each, color=look.tint, ls=curve.style, lw=0.7, alpha=0.4)
     elif len(trials) > 1:
-        stacked = np.array([each[: len(at_s)] for each in trials])
+        stacked = _stacked(trials)
         known = ~np.isnan(stacked)
         least, most = np.where(known, stacked, np.inf).min(axis=0), np.where(known, stacked, -np.inf).max(axis=0)
         axes.fill_between(at_s, least, most, where=known.any(axis=0), color=look.tint, alpha=0.15, lw=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from reports.latency.statistics import Estimate
 
 MEANING = (
@@ -32,10 +34,9 @@ def share(value: Estimate | None) -> str:
 
 
 def exact_percent(value: float) -> str:
-    """100 % only if it is: what is a little less must not look like it."""
-    text = f"{100 * value:.2f}" if value >= 0.99 else f"{100 * value:.1f}"
-    if value < 1 and text == "100.00":
-        text = "99.99"
+    """Rounded down, so that what is a little less never looks as if it were not; more precise from 99 % on."""
+    digits = 2 if value >= 0.99 else 1
+    text = f"{math.floor(100 * value * 10**digits + 1e-6) / 10**digits:.{digits}f}"
     return ("100" if value >= 1 else text) + _PERCENT
 
 

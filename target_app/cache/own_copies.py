@@ -56,7 +56,7 @@ class OwnCopies:
         if copy is None or copy.tombstone:
             return None
         if copy.version < at_least:
-            del self._copies[key]
+            self._copies.pop(key, None)  # it may have expired just now
             return None
         return copy
 

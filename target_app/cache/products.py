@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from cachetools import TTLCache
+
 from target_app.cache.own_copies import OLDEST, Copy, OwnCopies
 from target_app.cache.script import Script
 from target_app.cache.single_flight import SingleFlight
@@ -28,6 +30,8 @@ from target_app.strategies.protocol import DatabaseAwayError, GuardedRedis, Redi
 READ = Script.beside(__file__, "read.lua")
 WRITE = Script.beside(__file__, "write.lua")
 TOMBSTONE, NOTHING = "", "-"
+ASK_AGAIN_S = 1.0  # after Postgres gave no answer: until then nobody waits who has a stale value in hand
+_MOST_UNANSWERED = 1024
 
 
 class CacheResult(StrEnum):
@@ -57,9 +61,10 @@ class _Item:
     delta_s: float  # how long the value took to compute
     fresh_s: float  # until it expires; negative: stale
 
-    def reading(self, result: CacheResult) -> Reading:
+    def reading(self) -> Reading:
         if self.body == NOTHING:
             return Reading(None, CacheResult.NEGATIVE, self.age_s)
+        result = CacheResult.HIT if self.fresh_s > 0 else CacheResult.STALE
         return Reading(Product(**json.loads(self.body)), result, self.age_s)
 
 
@@ -76,6 +81,7 @@ class ProductCache:
         self._flights: SingleFlight[str, Reading] = SingleFlight(shared=settings.cache_single_flight)
         self._database_reads = asyncio.Semaphore(settings.cache_bypass_reads)
         self._copies = OwnCopies(settings.cache_own_copies)
+        self._unanswered: TTLCache[str, None] = TTLCache(_MOST_UNANSWERED, ASK_AGAIN_S)  # by the database, just now
         self.recomputes = 0
 
     @property
@@ -93,16 +99,21 @@ class ProductCache:
                 return self._remembered(copy)
             return await self._flights.run(key, lambda: self._bypass(key, sale_id, sku))
         copy = self._copies.find(key, at_least=item.version if item is not None else OLDEST)
-        if item is not None and item.body != TOMBSTONE and not self._refresh_now(item):
-            return item.reading(CacheResult.HIT)
+        if item is not None and item.body == TOMBSTONE:
+            item = None
+        if item is not None and not self._refresh_now(item):
+            return item.reading()
         if copy is not None:  # Redis is back without it, or takes nothing in
             return self._remembered(copy)
+        if item is not None and key in self._unanswered:
+            return item.reading()
         try:
             return await self._flights.run(key, lambda: self._recompute(key, sale_id, sku))
         except DatabaseAwayError:
-            if item is None or item.body == TOMBSTONE:
+            if item is None:
                 raise
-            return item.reading(CacheResult.STALE)
+            self._unanswered[key] = None
+            return item.reading()
 
     async def invalidate(self, sale_id: UUID, sku: str, version: int) -> None:
         """Make sure that nothing older than ``version`` is read or written from now on.

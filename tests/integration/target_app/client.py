@@ -44,3 +44,15 @@ class Client:
 
 
 NewWorker = Callable[..., Awaitable[Client]]
+
+
+def counted(text: str, name: str) -> float:
+    (line,) = (line for line in text.splitlines() if line.startswith(name + " "))
+    return float(line.rsplit(" ", 1)[1])
+
+
+DATABASE_READS = "target_app_database_reads_total"
+
+
+async def database_reads(worker: Client) -> float:
+    return counted((await worker.http.get("/metrics")).text, DATABASE_READS)

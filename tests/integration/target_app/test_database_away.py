@@ -9,7 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.integration.target_app.client import ADMIN, Client, NewWorker
+from target_app.cache.products import ASK_AGAIN_S
+from tests.integration.target_app.client import ADMIN, Client, NewWorker, database_reads
 from tests.integration.target_app.proxy import proxied
 from tests.integration.target_app.till import SESSIONS, session
 from tests.waiting import eventually
@@ -140,8 +141,34 @@ async def test_stale_products_stand_in_for_a_database_that_is_away(new_worker: N
 
         await proxy.listen()
         await recovered(worker)
-        answer = await worker.http.get(f"{path}/sku-1")
-        assert (answer.status_code, answer.headers["x-cache"]) == (200, "miss")
+
+        async def read_anew() -> bool:
+            answer = await worker.http.get(f"{path}/sku-1")
+            return (answer.status_code, answer.headers["x-cache"]) == (200, "miss")
+
+        await eventually(read_anew)
+
+
+async def test_a_database_that_hangs_is_asked_once_a_second_for_what_is_there_stale(
+    new_worker: NewWorker, postgres_url: str
+) -> None:
+    worker = await new_worker(cache_ttl_s=0.05, cache_stale_s=30, **SHORT)
+    sale = await worker.open(stock=3)
+    path = f"/sales/{sale}/products/sku-1"
+    await worker.http.get(path)
+    async with session(postgres_url) as aside, aside.transaction():
+        await aside.execute("LOCK TABLE target_app.stock IN ACCESS EXCLUSIVE MODE")
+
+        async def stale() -> bool:
+            return (await worker.http.get(path)).headers["x-cache"] == "stale"
+
+        await eventually(stale)
+        asked = await database_reads(worker)
+        begun_s = time.monotonic()
+        answers = [await worker.http.get(path) for _ in range(20)]
+        took_s = time.monotonic() - begun_s
+        assert {answer.headers["x-cache"] for answer in answers} == {"stale"}
+        assert await database_reads(worker) - asked <= 1 + took_s / ASK_AGAIN_S
 
 
 async def test_more_buyers_than_the_queue_takes_are_shed_at_once(new_worker: NewWorker, postgres_url: str) -> None:

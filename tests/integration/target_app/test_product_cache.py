@@ -18,7 +18,7 @@ from target_app.ledger.database import PostgresPool
 from target_app.ledger.postgres import PostgresLedger
 from target_app.settings import Settings
 from target_app.strategies.protocol import Item
-from tests.integration.target_app.client import Client, NewWorker
+from tests.integration.target_app.client import Client, NewWorker, counted, database_reads
 from tests.waiting import eventually
 
 Caches = tuple[PostgresLedger, list[ProductCache]]
@@ -101,18 +101,6 @@ async def test_every_key_in_redis_has_a_ttl(new_worker: NewWorker, redis_url: st
         forever = [key for key in keys if client.pttl(key) < 0]
 
     assert forever == []
-
-
-def counted(text: str, name: str) -> float:
-    (line,) = (line for line in text.splitlines() if line.startswith(name + " "))
-    return float(line.rsplit(" ", 1)[1])
-
-
-DATABASE_READS = "target_app_database_reads_total"
-
-
-async def database_reads(worker: Client) -> float:
-    return counted((await worker.http.get("/metrics")).text, DATABASE_READS)
 
 
 @pytest.mark.parametrize("with_redis", [True, False])

@@ -83,7 +83,7 @@ def test_only_a_link_that_nobody_uses_is_knocked_at(links: Links, monkeypatch: p
 
     def knock(_: NetDropReply, request: bytes) -> None:
         knocks.append(request)
-        passed(len(request), dropped=1)
+        passed(len(request), dropped=len(knocks) // 2)
 
     monkeypatch.setattr(NetDropReply, "_send", knock)
     monkeypatch.setattr("benchmarks.links.time.monotonic_ns", lambda: now_ns)
@@ -99,4 +99,6 @@ def test_only_a_link_that_nobody_uses_is_knocked_at(links: Links, monkeypatch: p
     now_ns += 150_000_000
     assert (deaf.bite(), knocks) == (None, [])
     now_ns += 50_000_000
-    assert (deaf.bite(), len(knocks)) == ("1 answers of the store were thrown away", 1)
+    assert (deaf.bite(), len(knocks)) == (None, 1), "of which the lot was against it"
+    now_ns += 1
+    assert (deaf.bite(), len(knocks)) == ("1 answers of the store were thrown away", 2), "and then waits no more"

@@ -116,6 +116,66 @@ def test_telemetry_tells_when_redis_was_away_and_what_was_left(tmp_path: Path) -
     assert vitals.cpu_share == {"redis": 0.25}
 
 
+def test_part_of_a_sum_is_not_shown_as_less_of_everything(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    watch(builder, "redis", "sku-1", "remaining", {1.0: 90, 6.0: 70, 7.0: 60})
+    watch(builder, "redis", "sku-2", "remaining", {1.0: 50, 7.0: 40})
+    for sku in ("sku-1", "sku-2", "sku-3"):
+        watch(builder, "postgres", sku, "remaining", {2.0: 45})
+
+    trial = found(builder)
+
+    assert trial.vitals is not None
+    assert trial.vitals.redis_stock is not None
+    assert trial.vitals.redis_stock.values.tolist() == [140, 100]
+    assert trial.vitals.postgres_stock is not None
+    assert trial.vitals.postgres_stock.values.tolist() == [90], "of what is followed in Redis"
+    assert met(builder_again(builder, tmp_path)).counter_back_s == pytest.approx(2.0)
+
+
+def test_what_the_cold_start_took_is_no_peak_of_the_outage(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    watch(
+        builder,
+        "app",
+        "worker 1",
+        "database_reads",
+        {0.0: 0, 1.0: 500, 2.0: 510, 3.0: 520, 3.5: 560, 4.0: 580, 5.0: 590},
+    )
+    watch(builder, "postgres", "", "oldest_transaction_s", {1.0: 2.5, 4.0: 0.3})
+    result = met(builder)
+    assert result.peak_database_reads_per_s == pytest.approx(60)
+    assert result.oldest_transaction_s == pytest.approx(0.3)
+
+
+def test_nobody_is_late_when_nobody_arrives_any_more(tmp_path: Path) -> None:
+    """A load may have to wait for its last answers."""
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    last = builder.load[-1].record
+    last.returned_ns = last.invoked_ns + 4_000 * MS
+    builder.trial_fields["moments"] = builder.trial().moments.model_copy(update={"load_ended_ns": last.returned_ns})
+    course = found(builder).course
+    assert course.ended_s == pytest.approx(13.8)
+    assert course.lasts_s == pytest.approx(9.8)
+    assert course.offered_per_s == pytest.approx(10, rel=0.03)
+
+
+def test_what_is_over_at_once_is_an_outage_for_as_long_as_it_may_go_unnoticed(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 3.03, "redis_restart")
+    builder.load[32].record.returned_ns = builder.load[32].record.invoked_ns + 90 * MS
+    result = met(builder)
+    assert result.slowest_ms == pytest.approx(90)
+    assert result.floor_per_s is not None
+
+
+def test_a_fault_that_was_planned_and_never_came_leaves_the_trial_unbitten(tmp_path: Path) -> None:
+    trial = found(with_fault(long_sale(tmp_path / "t"), 3, 5))
+    assert outage(trial.spans, trial.course, None, None, trial.unknowns, NOTHING_FOUND, planned=1).bitten
+    assert not outage(trial.spans, trial.course, None, None, trial.unknowns, NOTHING_FOUND, planned=2).bitten
+    crash = with_fault(long_sale(tmp_path / "crash"), 3, 5, "postgres_stop", bites=False)
+    assert (met(crash).bitten, met(builder_again(crash, tmp_path)).crashes) == (False, 0)
+
+
 def test_a_trial_without_telemetry_is_none_the_worse(tmp_path: Path) -> None:
     assert found(long_sale(tmp_path / "t")).vitals is None
 
@@ -234,7 +294,7 @@ def test_database_reads_are_those_of_all_workers_the_killed_ones_too(tmp_path: P
     watch(builder, "app", "worker 1", "database_reads", {0.0: 100, 1.0: 120, 2.0: 140})
     watch(builder, "app", "worker 2", "database_reads", {0.0: 10, 1.0: 10, 2.0: 10, 3.0: 10, 4.0: 10})
     watch(builder, "app", "worker 3", "database_reads", {3.0: 30, 4.0: 90})
-    watch(builder, "postgres", "", "oldest_transaction_s", {1.0: 0.2, 2.0: 1.4, 3.0: 0})
+    watch(builder, "postgres", "", "oldest_transaction_s", {2.0: 2.1, 3.0: 0.2, 4.0: 1.4, 5.0: 0})
     result = met(builder)
     assert result.peak_database_reads_per_s == pytest.approx(60)
     assert result.oldest_transaction_s == pytest.approx(1.4)

@@ -125,6 +125,11 @@ def test_an_order_that_changes_is_told_at_each_round_trip(tmp_path: Path) -> Non
     assert "at 0 ms redis_lua, then redis_lock, then row_lock; at 5 ms redis_lock, then" in ranking_words(other)
     tied = replace(found, distances=(replace(near, rows=sold(1, 2, 3)), replace(far, rows=sold(4, 6, 6.4))))
     assert "at 5 ms redis_lock and redis_lua alike, then row_lock" in ranking_words(tied)
+    three = found.distances[0].rows[:1] + sold(4, 5, 6)[1:]
+    partly = replace(found, distances=(replace(near, rows=sold(1, 2, 3)), replace(far, rows=three[1:])))
+    left_out = three[0].strategy
+    assert "the order is the same at every round trip" in ranking_words(partly)
+    assert ranking_words(partly).endswith(f"Without {left_out}, which did not sell at every one.")
     alone = replace(found, distances=(replace(near, rows=sold(1, 2, 3)), replace(far, rows=())))
     assert "no ranking to be changed" in ranking_words(alone)
 
