@@ -41,13 +41,13 @@ def lanes(trials: Sequence[TrialFigures]) -> tuple[Lane, ...]:
 
 
 def draw_strip(axes: Axes, all_lanes: Sequence[Lane], ended_s: float) -> None:
-    """A bar a span with its fault's name above; the time in which it may go unnoticed is darker."""
+    """A bar a span with its fault's name above; the time in which it may go unnoticed, though it be over, is darker."""
     axes.set_ylim(len(all_lanes), 0)
     axes.set_xlim(0, ended_s)
     axes.axis("off")
     for place, lane in enumerate(all_lanes):
         for from_s, to_s in lane.spans:
-            unnoticed_s = min(DETECTION_S, to_s - from_s) if lane.planned else 0.0
+            unnoticed_s = min(DETECTION_S, ended_s - from_s) if lane.planned else 0.0
             axes.broken_barh([(from_s, to_s - from_s)], (place + 0.62, 0.3), facecolor=lane.tint, alpha=0.45, lw=0)
             axes.broken_barh([(from_s, unnoticed_s)], (place + 0.62, 0.3), facecolor=lane.tint, lw=0)
         words = lane.words + (f", {len(lane.spans)} times" if len(lane.spans) > 1 else "")
