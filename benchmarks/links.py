@@ -85,6 +85,7 @@ class LinkFault(Fault):
         self._asking: socket.socket | None = None  # the connection of a request whose answer is awaited
         self._asked_s = 0.0
         self._passed_on, self._quiet_ns = 0, 0  # bytes to the server, and since when there were no more of them
+        self._unused = False
 
     @abstractmethod
     def behaviour(self) -> Behaviour:
@@ -109,10 +110,10 @@ class LinkFault(Fault):
         One that the app does use has to show the fault to the app: what it does to a knock would prove less.
         """
         now = self._counts()
-        if self.options.store == "redis" and self._rests(now) and not self._risen(now):
+        self._unused = self._unused or self._rests(now)
+        if self.options.store == "redis" and self._unused and not self._risen(now):
             self._send(self.knock())
             now = self._counts()
-            self._passed_on = now.bytes_up  # a knock is no use of it
         return self._risen(now)
 
     def heal(self) -> None:

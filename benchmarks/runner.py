@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class RunRequest:
             "at_once": self.suite.stacks,
             "revision": self.revision,
             "code": _code_digest(),
-            "plugins": _plugin_hashes(self.plugins),
+            "plugins": _plugin_hashes(self.plugins, self.app_folder or ROOT),
             "target_files": _target_hashes(self.runs),
         }
         return SuiteDocument(
@@ -147,7 +147,7 @@ def _code_digest() -> str:
     digest = hashlib.sha256()
     for package in ("flashbench", "target_app", "reports", "benchmarks", "locustfiles"):
         for path in sorted((ROOT / package).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
                 digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -169,14 +169,14 @@ class _Side:
         write_suite(self.request.folder, self.document)
 
     def end(self, *, finished: bool) -> None:
-        """Write down what bars a PASS; that trials are missing shows even if the disk is full."""
-        problems = []
+        """Write down what bars a PASS. UsageError if that can't be done; that trials are missing shows all the same."""
+        problems = dict.fromkeys(self.document.problems)
         if _code_digest() != self.document.fingerprint["work"]["code"]:
-            problems.append("the code of the harness or of the app was changed while the suite ran")
-        if problems or not finished:
-            with suppress(UsageError):
-                changes = {"interrupted": not finished, "problems": tuple(problems)}
-                write_suite(self.request.folder, self.document.model_copy(update=changes))
+            problems["the code of the harness or of the app was changed while the suite ran"] = None
+        changed = self.document.model_copy(update={"interrupted": not finished, "problems": tuple(problems)})
+        with suppress(UsageError) if not problems else nullcontext():
+            if changed != self.document:
+                write_suite(self.request.folder, changed)
 
     def start(self, run: PlannedRun, place: Place) -> _RunningTrial:
         """Start one trial."""
@@ -333,15 +333,16 @@ def _outcome(run: PlannedRun, folder: Path, log: Path) -> str:
     return f"{head}: {found}{'' if verdict.validity == 'VALID' else f', {verdict.validity}'}"
 
 
-def _plugin_hashes(plugins: Sequence[str]) -> dict[str, str]:
+def _plugin_hashes(plugins: Sequence[str], checkout: Path) -> dict[str, str]:
     """Of each plug-in, with the Python and Lua beside it, by which it may be helped."""
     hashes: dict[str, Any] = {}
     for path in dict.fromkeys(Path(plugin.rpartition(":")[0]) for plugin in plugins):
-        name = str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path(path.parent.name, path.name))
-        digest = hashes.setdefault(name, hashlib.sha256())  # two may go by one name
+        root = next((each for each in (checkout, ROOT) if path.is_relative_to(each)), path.parent.parent)
+        digest = hashes.setdefault(str(path.relative_to(root)), hashlib.sha256())  # two may go by one name
         digest.update(path.read_bytes())
         for each in sorted({*path.parent.glob("*.py"), *path.parent.glob("*.lua")} - {path}):
-            digest.update(each.read_bytes())
+            with suppress(OSError):  # such as an editor's lock
+                digest.update(each.read_bytes())
     return {name: digest.hexdigest() for name, digest in hashes.items()}
 
 

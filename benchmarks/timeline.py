@@ -83,7 +83,7 @@ class Timeline:
         """Take every fault further, if it is time: since the load's release, or when the load is over.
 
         The end of the load heals whatever lasts, in the reverse order of the injections. What is to be done comes
-        before any look at what it did, since a look may have to wait for a server that is silent.
+        before the looks at what it did, since a look may have to wait for a server that is silent.
         """
         if over and self._over_ns is None:
             self._over_ns = self._clock()

@@ -177,6 +177,8 @@ def _reported(folder: Path, verdict: VerdictDocument, *, single: bool) -> Report
         return ReportedTrial(verdict, bundle.trial, None, "other trials ran at the same time")
     if not single and (bundle.trial.interrupted or bundle.trial.moments.load_ended_ns is None):
         return ReportedTrial(verdict, bundle.trial, None, "its load was cut short")
+    if not bundle.trial.one_clock:
+        return ReportedTrial(verdict, bundle.trial, None, "its load was on several machines, each with its own clock")
     if not single and not bundle.tries_whole:
         return ReportedTrial(verdict, bundle.trial, None, "part of what its load recorded is missing")
     if bundle.load_tries.empty:

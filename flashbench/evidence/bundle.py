@@ -80,7 +80,7 @@ class Bundle:
     ``LedgerRow``; None where there is no such (whole, unaltered) file, as are ``stock`` and ``telemetry`` (columns
     ``at_ns``, ``source``, ``subject``, ``metric``, ``value``; it decides nothing).
 
-    ``tries_whole``, ``reads_whole``: every expected worker, and the drain, left all that it wrote, on one clock.
+    ``tries_whole``, ``reads_whole``: every expected worker, and the drain, left all that it wrote.
     ``ledger_whole``: no row of the ledger can be missing. ``trusted``: trial.json itself is as it was sealed.
     """
 
@@ -212,13 +212,11 @@ class _Reader:
             self._lack("no load worker is known to have run", "tries", "reads")
 
     def note_last_words(self) -> None:
-        """What workers say of themselves. Stamps of another clock can't tell what was before what."""
+        """What workers say of themselves."""
         for closing in self.trial.closings:
             self.problems += closing.problems
             if closing.own_clock:
-                self._lack(
-                    f"worker {closing.worker} ran on another machine, whose clock is not comparable", "tries", "reads"
-                )
+                self.problems.append(f"worker {closing.worker} ran on another machine, whose clock is not comparable")
 
     def rows(self, name: str) -> pd.DataFrame | None:
         """A ledger, or None; whether it is whole is noted for the harness's own."""

@@ -164,6 +164,11 @@ class TrialDocument(Document):
     problems: tuple[str, ...] = ()
 
     @property
+    def one_clock(self) -> bool:
+        """Whether all stamps can be held against each other."""
+        return not any(closing.own_clock for closing in self.closings)
+
+    @property
     def case_name(self) -> str:
         """Trials of one case may be compared with each other."""
         return self.case or "-".join(filter(None, (self.scenario, self.fault)))

@@ -29,7 +29,7 @@ class Course:
 
     Rates are per second. ``p95_ms`` is of purchases from intended start to answer, by the moment of the answer; nan
     where a bin has none. ``errors_s``: by outcome (failed, unknown), the moments when such tries ended. ``lasts_s``
-    is how long there were both buyers and stock: until the whole of it was acknowledged, else to the last arrival;
+    is how long there were both stock and buyers: until the whole of it was acknowledged, else to the end of arrivals;
     ``ended_s``, when nobody waited for an answer any more, may be later. ``took_s`` is of
     requests, not of purchases: one that got no answer counts until it was given up and sent again, and is nan if it
     was not.
@@ -106,7 +106,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
     starts = np.arange(0.0, max(ended_s - WINDOW_S, 0.0) + STEP_S / 2, STEP_S)
     sent = np.flatnonzero(~tries.in_drain)
     arrived_s = _since(tries.intended_ns[purchases.first[load]], began_ns)
-    over_s = float(arrived_s.max(initial=0.0)) + _TICK_S if sell_out_ns is None else (sell_out_ns - began_ns) / 1e9
+    over_s = (sell_out_ns - began_ns) / 1e9 if sell_out_ns is not None else _arrivals_over_s(bundle, arrived_s)
     return Course(
         ended_s=ended_s,
         lasts_s=min(ended_s, over_s),
@@ -129,6 +129,16 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         sent_s=_since(tries.invoked_ns[sent], began_ns),
         took_s=_took_s(history, sent),
     )
+
+
+def _arrivals_over_s(bundle: Bundle, arrived_s: Floats) -> float:
+    """When nobody was to come any more: with the last arrival of a load that was given its time.
+
+    If that was long before its end, those who should have come were waiting for their answers.
+    """
+    run_time_s = float(bundle.trial.parameters.get("run_time_s") or np.inf)
+    last_s = float(arrived_s.max(initial=0.0)) + _TICK_S
+    return last_s if last_s > run_time_s - WINDOW_S else run_time_s
 
 
 def _ends_s(history: History, code: int, began_ns: int) -> Floats:

@@ -324,6 +324,17 @@ def test_acknowledged_sales_beyond_the_stock_are_an_oversell_without_any_ledger(
     assert next(finding for finding in verdict.findings if finding.invariant == "I1").tries
 
 
+def test_clocks_that_differ_bar_a_pass_and_leave_a_fail_a_fail(tmp_path: Path) -> None:
+    sale = honest(tmp_path)
+    sale.last_words["1"] = {"own_clock": True}
+    verdict = judge(sale.build())
+    assert verdict.verdict is Verdict.UNPROVEN
+    assert [each.invariant for each in verdict.findings if each.status != "held"] == ["I8"]
+
+    sale.folder, sale.ledger = tmp_path / "lost", sale.ledger[1:]
+    assert judge(sale.build()).verdict is Verdict.FAIL
+
+
 def test_every_oversold_sku_is_counted(tmp_path: Path) -> None:
     sale = BundleBuilder.honest(tmp_path / "trial", skus=3)
     for position in range(len(sale.ledger)):

@@ -17,7 +17,7 @@ from reports.outages.answers import Answers, Unknowns
 from reports.outages.faults import Hurts
 from reports.outages.outage import OutageFigures, outage
 from reports.outages.recovery import Normal
-from tests.bundles import MS, BundleBuilder, Placed
+from tests.bundles import MS, OPENED_NS, BundleBuilder, Placed
 from tests.outages import long_sale, watch, with_fault
 
 
@@ -154,10 +154,22 @@ def test_nobody_is_late_when_nobody_arrives_any_more(tmp_path: Path) -> None:
     last = builder.load[-1].record
     last.returned_ns = last.invoked_ns + 4_000 * MS
     builder.trial_fields["moments"] = builder.trial().moments.model_copy(update={"load_ended_ns": last.returned_ns})
+    builder.trial_fields["parameters"] |= {"run_time_s": 10.3}
     course = found(builder).course
     assert course.ended_s == pytest.approx(13.8)
     assert course.lasts_s == pytest.approx(9.8)
     assert course.offered_per_s == pytest.approx(10, rel=0.03)
+
+
+def test_buyers_who_can_not_come_since_they_wait_are_held_against_a_strategy(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t", attempts=40), 3, 5)
+    for placed in builder.load[30:]:
+        placed.record.returned_ns = OPENED_NS + 12_000 * MS
+    ended_ns = OPENED_NS + 12_000 * MS
+    builder.trial_fields["moments"] = builder.trial().moments.model_copy(update={"load_ended_ns": ended_ns})
+    builder.trial_fields["parameters"] |= {"run_time_s": 10}
+    course = found(builder).course
+    assert (course.ended_s, course.lasts_s) == pytest.approx((12, 10))
 
 
 def test_what_is_over_at_once_is_an_outage_for_as_long_as_it_may_go_unnoticed(tmp_path: Path) -> None:
