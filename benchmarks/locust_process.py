@@ -15,8 +15,10 @@ from typing import Any
 from benchmarks.fault import scene_words
 from benchmarks.plan import PlannedRun
 from flashbench.services import StackInfo
+from flashbench.services.child import free_port
 from flashbench.services.unprivileged import dies_with_parent
 
+COME_WITHIN_S = 60  # the processes of a load
 JUDGE_LIMIT_S = 240.0  # for everything but the load: start, drain, rest, sealing, judging
 
 
@@ -72,12 +74,19 @@ def command(run: PlannedRun, stack: StackInfo, folder: Path) -> list[str]:
     parameters = [
         part for name, value in {**aim, **asked}.items() for part in (f"--{name.replace('_', '-')}", str(value))
     ]
-    processes = ["--processes", str(scenario.processes)] if scenario.processes > 1 else []
+    processes = _processes(scenario.processes) if scenario.processes > 1 else []
     return [
         *(sys.executable, "-m", "locust", "-f", str(scenario.path), "--headless", "--only-summary"),
         *("-u", str(scenario.users), "-r", str(scenario.users), "-t", f"{scenario.run_time_s}s"),
         *("--evidence", str(folder), *parameters, *processes),
     ]
+
+
+def _processes(count: int) -> list[str]:
+    """A port of their own, since others may run on this machine; and a worker that never comes is not waited for."""
+    port = str(free_port())
+    ports = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
+    return ["--processes", str(count), *ports, "--expect-workers-max-wait", str(COME_WITHIN_S)]
 
 
 def _environment(run: PlannedRun, stack: StackInfo) -> dict[str, str]:

@@ -140,9 +140,9 @@ class Timeline:
         at_ns = self._clock()
         done = self._did(each, "injected", each.fault.inject)
         at_ns = each.fault.began_ns or at_ns
-        self._write(each, "injected", at_ns, "" if done else "it could not be done")
         each.heal_ns = at_ns + round(each.plan.for_s * 1e9)
-        each.stage = Stage.INJECTED if done else Stage.HEALING
+        each.stage = Stage.INJECTED if done else Stage.HEALING  # and will be healed, even if it can't be written down
+        self._write(each, "injected", at_ns, "" if done else "it could not be done")
 
     def _look(self, each: _Course) -> None:
         shows = self._asked(each, "looked at", each.fault.bite)

@@ -123,7 +123,10 @@ class Bundle:
             problems=reader.problems,
             tries_whole="tries" not in reader.incomplete,
             reads_whole="reads" not in reader.incomplete,
-            ledger_whole=ledger is not None and reader.ledger_whole and trial.moments.collected_ns is not None,
+            ledger_whole=ledger is not None
+            and reader.ledger_whole
+            and trial.ledger_source != "none"
+            and trial.moments.collected_ns is not None,
             trusted=TRIAL not in reader.distrusted,
         )
 

@@ -19,6 +19,7 @@ FAULTS = "faults.jsonl"
 TELEMETRY = "telemetry.parquet"
 MANIFEST = "manifest.json"
 VERDICT = "verdict.json"
+DRAFT = ".draft"  # ends the name of a file that is not whole yet
 SUITE = "suite.json"
 # What is made from the evidence, in the same folder; never part of it. Folders (plots) are not evidence either.
 DERIVED = frozenset({VERDICT, "report.html", "report.md", "report.json", "junit.xml"})

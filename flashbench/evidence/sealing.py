@@ -34,6 +34,7 @@ from flashbench.evidence.columns import (
     table_of,
 )
 from flashbench.evidence.documents import (
+    DRAFT,
     LEDGER,
     MANIFEST,
     STATED_LEDGER,
@@ -47,7 +48,6 @@ from flashbench.evidence.documents import (
 from flashbench.evidence.manifest import entry_of, evidence_files
 
 ROWS_AT_ONCE = 128 * 1024
-DRAFT = ".draft"  # a file that is not whole yet
 
 META_TRIAL = b"flashbench.trial"
 META_WORKER = b"flashbench.worker"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -138,7 +139,7 @@ class Conductor:
             for leftover in folder.iterdir():
                 leftover.unlink()
             folder.rmdir()
-            self._run.life.get()
+            raise UsageError(f"the trial could not begin: {self._run.life.get().problem}.")
         self._run.briefing = Briefing(
             trial=plan.trial,
             nonce=new_nonce(),
@@ -157,7 +158,8 @@ class Conductor:
             arrivals_per_s=chosen.arrivals_per_s / users,
             target=target_file.model_dump(mode="json", by_alias=True) if target_file is not None else {},
         )
-        self._run.briefing.mark_folder()
+        with contextlib.suppress(OSError):  # then no worker takes it for its own, and each sends its records
+            self._run.briefing.mark_folder()
         parsed[BRIEFING] = self._run.briefing.packed()
         return self._run.briefing
 
@@ -194,20 +196,25 @@ class Conductor:
         if self._run.briefing is None or self._run.load_is_over:
             return
         self._run.load_is_over = True
-        if own is not None:
-            own.close(self._interrupts.hurry)
-        else:
-            self._close_workers(self._run.briefing)
-        self._run.briefing.unmark_folder()
-        self._run.over.set(
-            LoadOutcome(
-                workers=tuple(str(index) for index in sorted(self._run.expected | self._joined(self._run.briefing))),
-                released_ns=self._run.released_ns,
-                ended_ns=time.monotonic_ns(),
-                interrupted=self._interrupts.count > 0,
-                problems=self._user_code_problems(),
+        try:
+            if own is not None:
+                own.close(self._interrupts.hurry)
+            else:
+                self._close_workers(self._run.briefing)
+            with contextlib.suppress(OSError):
+                self._run.briefing.unmark_folder()
+        finally:  # the life waits for it
+            self._run.over.set(
+                LoadOutcome(
+                    workers=tuple(
+                        str(index) for index in sorted(self._run.expected | self._joined(self._run.briefing))
+                    ),
+                    released_ns=self._run.released_ns,
+                    ended_ns=time.monotonic_ns(),
+                    interrupted=self._interrupts.count > 0,
+                    problems=self._user_code_problems(),
+                )
             )
-        )
 
     def finish(self) -> None:
         """Wait until the trial is judged, and print what was found. Safe to call again, and from several greenlets."""
@@ -233,10 +240,14 @@ class Conductor:
         sys.stderr.write(f"{error}\n")
         if self._run.aim is not None:
             self._run.aim.close()
-        self._run = _Run()
-        self._codes.append(int(ExitCode.USAGE))
-        self._environment.process_exit_code = worst(self._codes)
-        self.end_run()
+        self._give_up(ExitCode.USAGE)
+
+    def failed(self) -> None:
+        """Something else was wrong when a run was started: it does not take place, and nothing is proven."""
+        log.exception("the run could not be started")
+        if self._run.life is not None:
+            self._run.life.kill()
+        self._give_up(ExitCode.UNPROVEN)
 
     def say_goodbye(self) -> None:
         """Each trial's verdict in a line: Locust prints pages of statistics after the verdict itself."""
@@ -257,6 +268,12 @@ class Conductor:
         self._run.opened.set(trial)
         outcome: LoadOutcome = self._run.over.get()
         return outcome
+
+    def _give_up(self, code: ExitCode) -> None:
+        self._run = _Run()
+        self._codes.append(int(code))
+        self._environment.process_exit_code = worst(self._codes)
+        self.end_run()
 
     def _size(self, parsed: dict[str, Any]) -> tuple[int, float, float]:
         users = int(parsed.get("num_users") or options.DEFAULT_USERS)
@@ -304,7 +321,8 @@ class Conductor:
 
     def _close_workers(self, briefing: Briefing) -> None:
         runner = self._environment.runner
-        assert isinstance(runner, MasterRunner)
+        if not isinstance(runner, MasterRunner):
+            return  # the process' own worker could not begin
         runner.send_message(CLOSE, briefing.packed())
         folder, deadline = Path(briefing.folder), time.monotonic() + CLOSING_LIMIT_S
         while time.monotonic() < deadline and not self._interrupts.hurry():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 
+from flashbench.services.unprivileged import dies_with_parent
 from flashbench.vocabulary import ExitCode
 
 TURN = "FLASHBENCH_TURN"  # the strategy whose turn it is, in the environment of a turn's process
@@ -43,7 +44,11 @@ def run_in_turn(strategies: Sequence[str], arguments: Sequence[str]) -> int:
                 codes.append(ExitCode.UNPROVEN)
                 break
             sys.stderr.write(f"\n=== {strategy} ===\n")
-            turn = subprocess.Popen([sys.executable, "-m", "locust", *arguments], env={**os.environ, TURN: strategy})
+            turn = subprocess.Popen(
+                [sys.executable, "-m", "locust", *arguments],
+                env={**os.environ, TURN: strategy},
+                preexec_fn=dies_with_parent(signal.SIGTERM),
+            )
             codes.append(turn.wait())
     finally:
         for number, handler in before.items():

@@ -127,8 +127,15 @@ class _Installation:
         except UsageError as error:
             self._conductor.refused(error)
             return
+        except Exception:  # noqa: BLE001 - Locust would go on as if nothing had happened
+            self._conductor.failed()
+            return
         if not isinstance(environment.runner, MasterRunner):
-            Buyer.load = LoadWorker(briefing, 0, Path(briefing.folder), self._conductor.end_run)
+            try:
+                Buyer.load = LoadWorker(briefing, 0, Path(briefing.folder), self._conductor.end_run)
+            except (UsageError, OSError) as error:
+                sys.stderr.write(f"{error}\n")
+                self._conductor.end_run()
 
     def _on_test_stopping(self, environment: Environment, **_: Any) -> None:
         self._interrupts.stopping()

@@ -12,12 +12,14 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from flashbench.catalogue import ROOT
 from flashbench.services.child import Child, StartFailedError, free_port, wait_until
 from flashbench.services.model import StackRequest
 from flashbench.services.unprivileged import dies_with_parent
+
+_directly = build_opener(ProxyHandler({}))  # whatever proxy the environment names, this is about loopback
 
 READY_LIMIT_S = 30
 HEALTHCHECK_LIMIT_S = 120  # longer than any fault: uvicorn kills a worker that is silent for so long
@@ -99,7 +101,7 @@ def ready_workers(base_url: str, asked: int, limit_s: float = 5.0) -> set[int]:
 def _ready_worker(base_url: str, limit_s: float) -> set[int]:
     """The worker that answered, on a new connection, if it is ready."""
     try:
-        with urlopen(Request(f"{base_url}/readyz"), timeout=limit_s) as answer:
+        with _directly.open(f"{base_url}/readyz", timeout=limit_s) as answer:
             return {int(json.load(answer)["worker"])}
     except HTTPError as error:
         refusal = _permanent(error)

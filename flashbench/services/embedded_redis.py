@@ -64,7 +64,7 @@ class RedisServer(Server):
     def _launch(self) -> Child:
         configuration = (
             f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\nsave ''\nappendonly no\n"
-            f"dir {self._data}\nmaxmemory-policy noeviction\ntcp-backlog 511\n{self._replication}"
+            f"maxmemory-policy noeviction\ntcp-backlog 511\n{self._replication}"
         )
         return Child(
             "redis",

@@ -32,7 +32,7 @@ class Scratch:
 
     def remove(self) -> None:
         """Delete the folder; the lock goes last, so that no sweeper meets a half-deleted folder of ours."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         self._lock.close()
 
 
@@ -50,9 +50,19 @@ def sweep(parent: Path | None = None) -> list[Path]:
             except OSError:
                 continue
             if path.stat().st_uid == os.geteuid():
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
                 removed.append(path)
     return removed
+
+
+def _remove(folder: Path) -> None:
+    """All of it, the lock last: a removal that is cut short leaves a folder that can be swept."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def filesystem_of(path: Path) -> str:

@@ -60,13 +60,16 @@ class Stack:
         pipe_in.write(json.dumps({"owner_pid": os.getpid(), "request": request.model_dump()}).encode() + b"\n")
         pipe_in.flush()
         for line in pipe_out:
+            if not line.endswith(b"\n"):
+                break
             message = json.loads(line)
             if "ready" in message:
                 return StackInfo.model_validate(message["ready"])
             if "refused" in message:
                 raise UsageError(message["refused"])
             progress(message["progress"])
-        raise RuntimeError(f"the supervisor ended before it was ready (exit code {self._supervisor.wait()})")
+        code = self._supervisor.wait()
+        raise UsageError(f"the stack's supervisor ended before the stack was ready (exit code {code}): try again.")
 
     def stop(self) -> None:
         """Stop everything and wait until it is gone. Idempotent; a forked child that calls it does nothing."""

@@ -16,7 +16,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from subprocess import SubprocessError
 from typing import Any
+
+import psycopg
+import redis
 
 from flashbench.errors import UsageError
 from flashbench.services.app import PluginRefusedError
@@ -128,6 +132,8 @@ def main() -> None:
         pass
     except (UsageError, PluginRefusedError, StartFailedError) as refusal:
         say(refused=str(refusal))
+    except (OSError, SubprocessError, psycopg.Error, redis.RedisError) as trouble:
+        say(refused=f"the stack can't be had: {' '.join(str(trouble).split()) or type(trouble).__name__}.")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,21 @@ no worker again meanwhile. That limit has to be longer than any fault, so here t
 
 from __future__ import annotations
 
+from socket import socket
+from typing import Any
+
 import uvicorn
 from uvicorn.supervisors import multiprocess
 
+from flashbench.services.unprivileged import dies_with_parent
+
 
 class HeardProcess(multiprocess.Process):
-    """A worker whose end is heard of."""
+    """A worker whose end is heard of, and which ends with its parent, whoever else does."""
+
+    def target(self, sockets: list[socket] | None = None) -> Any:
+        dies_with_parent()()
+        return super().target(sockets)
 
     def start(self) -> None:
         super().start()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from flashbench.evidence.documents import WorkerClosing
+from flashbench.evidence.documents import DRAFT, WorkerClosing
 from flashbench.target.protocol import LedgerRow
 
 LEDGER_ROWS = "ledger.ndjson"  # read by the harness itself
@@ -16,12 +16,14 @@ CLOSED = ".closed.json"
 
 
 def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> int:
-    """One JSON object a line; the number of rows."""
+    """One JSON object a line; the number of rows. Whole or not at all: half a ledger would accuse of what it lacks."""
     count = 0
-    with path.open("w", encoding="utf-8") as file:
+    draft = path.with_name(path.name + DRAFT)
+    with draft.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(asdict(row), separators=(",", ":")) + "\n")
             count += 1
+    draft.replace(path)
     return count
 
 

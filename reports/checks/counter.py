@@ -84,7 +84,7 @@ def _acknowledged(history: History) -> _Part:
     return _Part(
         Kind.SALE,
         purchases.sku[sold],
-        purchases.invoked_ns[sold],
+        purchases.effective_ns[sold],
         purchases.returned_ns[sold],
         purchases.quantity[sold],
         tries.remaining[decisive],
@@ -101,7 +101,7 @@ def _unknown(history: History) -> _Part:
     return _Part(
         Kind.UNKNOWN,
         purchases.sku[unknown],
-        purchases.invoked_ns[unknown],
+        purchases.effective_ns[unknown],
         np.full(len(unknown), NEVER),
         purchases.quantity[unknown],
         nothing,
@@ -140,7 +140,7 @@ def _orders(history: History, rows: Positions) -> _Part:
     return _Part(
         Kind.SALE,
         ledger.sku[rows],
-        _of_purchases(purchases.invoked_ns, purchase, ALWAYS),
+        _of_purchases(purchases.effective_ns, purchase, ALWAYS),
         np.where(acknowledged, returned_ns, NEVER),
         ledger.quantity[rows],
         ledger.remaining[rows],
@@ -156,7 +156,7 @@ def _beyond_acknowledged(history: History) -> Positions:
 
 
 def _acknowledged_rows(history: History) -> Bools:
-    """Of each purchase that sold one row: that with the order_id of the answer, or the first if there is none."""
+    """Of each purchase that sold one row: with the order_id of the answer if there is one, and as was asked for."""
     ledger, purchases = history.ledger, history.purchases
     assert ledger is not None
     assert history.ledger_frame is not None
@@ -164,7 +164,7 @@ def _acknowledged_rows(history: History) -> Bools:
     decisive = purchases.decisive[ledger.purchase[sold]]
     answered = history.try_frame["order_id"].iloc[decisive].to_numpy(object)
     other = history.ledger_frame["order_id"].iloc[sold].to_numpy(object) != answered
-    order = np.lexsort((sold, other, ledger.purchase[sold]))
+    order = np.lexsort((sold, ledger.quantity[sold], ~ledger.as_asked[sold], other, ledger.purchase[sold]))
     _, first = np.unique(ledger.purchase[sold][order], return_index=True)
     told = np.zeros(len(ledger), bool)
     told[sold[order[first]]] = True

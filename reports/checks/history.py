@@ -61,7 +61,8 @@ class Tries:
 class Purchases:
     """One entry per idempotency key. ``first`` and ``decisive`` are positions of tries.
 
-    The decisive try is the earliest that sold, else the last. ``returned_ns`` is its return.
+    The decisive try is the earliest that sold, else the last. ``returned_ns`` is its return. ``effective_ns``: when the
+    first try was sent that can have had an effect, since a ``failed`` one has none; if there is none, the first.
     """
 
     first: Positions
@@ -71,6 +72,7 @@ class Purchases:
     quantity: Ints
     outcome: Ints
     invoked_ns: Ints
+    effective_ns: Ints
     returned_ns: Ints
     in_drain: Bools
 
@@ -195,6 +197,9 @@ class History:
         by_invocation = np.lexsort((tries.number, tries.invoked_ns))[::-1]
         first[tries.key[by_invocation]] = by_invocation
         outcome = np.where(sold, SOLD, np.where(unknown, UNKNOWN, tries.outcome[decisive]))
+        effective_ns = np.full(count, NEVER)
+        can = (tries.outcome == SOLD) | (tries.outcome == UNKNOWN)
+        np.minimum.at(effective_ns, tries.key[can], tries.invoked_ns[can])
         return Purchases(
             first=first,
             decisive=decisive,
@@ -203,6 +208,7 @@ class History:
             quantity=tries.quantity[first],
             outcome=outcome,
             invoked_ns=tries.invoked_ns[first],
+            effective_ns=np.where(effective_ns == NEVER, tries.invoked_ns[first], effective_ns),
             returned_ns=tries.returned_ns[decisive],
             in_drain=tries.in_drain[first],
         )

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from reports.checks.counter import resolvable
 from reports.checks.finding import Finding
-from reports.checks.history import LIMITED, NOBODY, SOLD, UNKNOWN, History, Ints, Positions
+from reports.checks.history import LIMITED, NOBODY, SOLD, UNKNOWN, Bools, History, Ints, Positions
 from reports.checks.story import Story, fewest
 from reports.checks.words import counted
 
@@ -17,8 +18,9 @@ TITLE = "limits kept and true"
 def check(history: History) -> Finding:
     """The ledger by user ≤ limit; and for every ``limited``: what its user may have bought by then, + q, > limit.
 
-    What a user may have bought is every other purchase that ended ``sold`` or ``unknown`` and was invoked before the
-    refusal returned. The first part may fail on incomplete evidence, the second may not.
+    What a user may have bought is every other purchase that ended ``sold``, or ``unknown`` unless the ledger shows that
+    it was not, and of which a try that can have had an effect was sent before the refusal returned. The first part may
+    fail on incomplete evidence, the second may not.
     """
     limit = history.trial.sale.per_user_limit
     if history.ledger_frame is None or history.ledger is None:
@@ -76,7 +78,17 @@ def _all_of_the_user(history: History, refused: int) -> Positions:
     """A refusal, and whatever else its user had been sold by then, or may have been."""
     tries = history.tries
     earlier = np.isin(tries.outcome, (SOLD, UNKNOWN)) & (tries.invoked_ns <= tries.returned_ns[refused])
+    earlier &= _may_have_bought(history)[tries.key]
     return np.append(np.flatnonzero((tries.user == tries.user[refused]) & earlier), refused)
+
+
+def _may_have_bought(history: History) -> Bools:
+    """Of each purchase; one of unknown outcome has not if a ledger that is whole and was read at rest lacks it."""
+    purchases = history.purchases
+    unknown = purchases.outcome == UNKNOWN
+    if history.ledger is not None and resolvable(history):
+        unknown &= np.isin(np.arange(len(purchases)), history.ledger.purchase)
+    return np.asarray((purchases.outcome == SOLD) | unknown, np.bool_)
 
 
 def _unexplained(history: History, limit: int) -> Positions:
@@ -85,16 +97,16 @@ def _unexplained(history: History, limit: int) -> Positions:
     limited = np.flatnonzero(tries.outcome == LIMITED)
     if not len(limited) or not limit:
         return limited
-    bought = np.flatnonzero((purchases.outcome == SOLD) | (purchases.outcome == UNKNOWN))
+    may_have = _may_have_bought(history)
+    bought = np.flatnonzero(may_have)
     before = _bought_before(
         tries.user[limited],
         tries.returned_ns[limited],
         purchases.user[bought],
-        purchases.invoked_ns[bought],
+        purchases.effective_ns[bought],
         purchases.quantity[bought],
     )
-    itself = np.isin(purchases.outcome[tries.key[limited]], (SOLD, UNKNOWN))
-    before = before - np.where(itself, tries.quantity[limited], 0)
+    before = before - np.where(may_have[tries.key[limited]], tries.quantity[limited], 0)
     return limited[before + tries.quantity[limited] <= limit]
 
 

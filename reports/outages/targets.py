@@ -13,6 +13,7 @@ SEEDS = 10  # trials of each strategy and fault
 DETECTION_S = 0.5  # after every injection, in which purchases may fail
 RECOVERY_S = 3.0  # from a heal
 LEAST_WATCHED_S = 1.0  # by which a recovery must have been looked for, if that it was not seen may be chance
+BURST_S = 1.0  # by which a crowd that came just then may put off a recovery: windows are a second long
 UNLIKE_ITSELF = 1 / 20  # of the moments of a load without a fault, which do not count as recovered, by construction
 LOCK_LEASE_S = 3.0  # of the reference strategies' locks
 LEAST_CRASHES = 20  # of Postgres, over which no acknowledged order may be lost

@@ -268,6 +268,28 @@ def test_a_folder_that_fills_up_in_mid_run_bars_a_pass(tmp_path: Path, at: list[
 
 
 @pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("flashbench.load.wiring.LoadWorker = refuse", "no room for records"),
+        ("flashbench.load.conductor.make_folder = fail", "the run could not be started"),
+    ],
+)
+def test_a_run_that_can_not_begin_ends_by_itself(tmp_path: Path, at: list[str], broken: str, says: str) -> None:
+    locustfile = tmp_path / "sale.py"
+    locustfile.write_text(
+        "import flashbench.load.conductor, flashbench.load.wiring\n"
+        "from flashbench import UsageError\n"
+        f"exec(compile(open({FLASH_SALE!r}).read(), {FLASH_SALE!r}, 'exec'))\n"
+        "def refuse(*_):\n    raise UsageError('no room for records')\n"
+        "def fail(*_):\n    raise RuntimeError('of a kind that nobody foresaw')\n"
+        f"{broken}\n"
+    )
+    run = Run.start(tmp_path, "-f", str(locustfile), *at, *crowd(10, 2))
+    assert run.process.wait(LIMIT_S) == 11, run.text
+    assert says in run.text
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--strategy", "rowlock"], "row_lock"),

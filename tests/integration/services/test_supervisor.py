@@ -18,6 +18,8 @@ import pytest
 
 from flashbench import UsageError
 from flashbench.services import Stack, StackRequest
+from flashbench.services.app import ready_workers
+from flashbench.services.scratch import LOCK, PREFIX, sweep
 from tests.waiting import until
 
 OWNER = """
@@ -206,3 +208,55 @@ def test_commits_are_durable(stores: Stack) -> None:
 def test_the_message_of_readiness_survives_the_pipe(stores: Stack) -> None:
     assert type(stores.info).model_validate(json.loads(stores.info.model_dump_json())) == stores.info
     assert shutil.which(stores.info.postgres.location)
+
+
+def test_a_stack_starts_in_a_folder_of_an_odd_name_and_whatever_proxy_is_set(tmp_path: Path) -> None:
+    odd = tmp_path / 'it\'s a "folder"'
+    odd.mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TMPDIR", str(odd))
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            patched.setenv(name, "http://127.0.0.1:9")
+        with Stack.start(StackRequest(app_workers=1), progress=lambda _: None) as stack:
+            assert ready_workers(stack.info.base_url or "", 1)
+    assert until(lambda: not left_in(odd)), left_in(odd)
+
+
+def test_kill_9_of_the_supervisor_and_of_the_apps_head_leaves_no_worker(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TMPDIR", str(tmp_path))
+        stack = Stack.start(StackRequest(), progress=lambda _: None)
+        assert stack.info.app_pid is not None
+        head = psutil.Process(stack.info.app_pid)
+        workers = head.children(recursive=True)
+        assert len(workers) >= 2
+
+        psutil.Process(stack.info.supervisor_pid).suspend()  # so that it can't tidy before it is killed itself
+        head.kill()
+        psutil.Process(stack.info.supervisor_pid).kill()
+
+        assert until(lambda: not any(each.is_running() for each in workers))
+        stack.stop()
+    assert sweep(tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def test_a_removal_that_was_cut_short_can_be_swept(tmp_path: Path) -> None:
+    folder = tmp_path / f"{PREFIX}half"
+    (folder / "postgres" / "base").mkdir(parents=True)
+    for name in (LOCK, "a-file"):
+        (folder / name).touch()
+    removed: list[str] = []
+
+    def note(path: Path, **_: object) -> None:
+        removed.append(Path(path).name)
+        if len(removed) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shutil, "rmtree", note)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(tmp_path)
+    assert (folder / LOCK).exists()
+    assert sweep(tmp_path) == [folder]
+    assert list(tmp_path.iterdir()) == []

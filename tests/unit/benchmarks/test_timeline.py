@@ -170,6 +170,20 @@ def test_a_fault_that_flaps_is_injected_anew_each_time_and_never_before_it_is_he
 _STEPS = ("injected", "bit", "healed")
 
 
+def test_what_could_not_be_written_down_is_healed_all_the_same() -> None:
+    fault = Fake()
+    trial = Trial((1, 2, fault))
+
+    def full(_: FaultEvent) -> None:
+        raise OSError("no space left")
+
+    trial.timeline._note = full
+    with pytest.raises(OSError, match="no space"):
+        trial.run_to(1.5)
+    trial.timeline.abandon()
+    assert fault.log[-1] == "heal"
+
+
 def test_what_is_over_when_it_is_done_is_healed_once_it_has_bitten() -> None:
     fault = Fake()
     fault.momentary = True  # type: ignore[misc]

@@ -242,3 +242,7 @@ def test_stamps_of_another_clock_can_not_show_what_was_before_what(tmp_path: Pat
     assert bundle.problems == ["worker 1 ran on another machine, whose clock is not comparable"]
     assert bundle.tries_whole
     assert not bundle.trial.one_clock
+
+
+def test_a_ledger_that_nobody_finished_reading_is_not_whole(tmp_path: Path) -> None:
+    assert not Bundle.load(BundleBuilder.honest(tmp_path / "trial", ledger_source="none").build()).ledger_whole

@@ -1,5 +1,6 @@
 """A folder that can't take the evidence must be refused before the load, not after it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,13 @@ def test_a_ledger_is_one_row_a_line(tmp_path: Path) -> None:
     row = LedgerRow("o", "sku-1", 1, "u1", "k", None, None, None, 5)
     assert write_ledger(tmp_path / "ledger.ndjson", [row, row]) == 2
     assert len((tmp_path / "ledger.ndjson").read_text().splitlines()) == 2
+
+
+def test_half_a_ledger_is_none(tmp_path: Path) -> None:
+    def breaks_off() -> Iterator[LedgerRow]:
+        yield LedgerRow("o", "sku-1", 1, "u1", "k", None, None, None, 5)
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        write_ledger(tmp_path / "ledger.ndjson", breaks_off())
+    assert not (tmp_path / "ledger.ndjson").exists()

@@ -5,13 +5,15 @@ If one of these fails, a strategy with that defect could be published as proven.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flashbench.evidence.documents import DRAIN_WORKER, VerdictDocument
+from flashbench.evidence.documents import DRAIN_WORKER, Quiescence, VerdictDocument
 from flashbench.evidence.records import TryRecord
 from flashbench.target.protocol import LedgerRow
 from flashbench.vocabulary import Outcome, Verdict
@@ -242,9 +244,9 @@ BREAKS: list[tuple[Break, set[str]]] = [
     (replay_with_another_order, {"I4"}),
     (replay_with_another_remaining, {"I4"}),
     (replay_with_another_seq, {"I4"}),
-    (negative_answer, {"I5", "I8"}),
+    (negative_answer, {"I2", "I5", "I8"}),
     (negative_read, {"I5"}),
-    (negative_order, {"I5", "I8"}),
+    (negative_order, {"I2", "I5", "I8"}),
     (negative_store, {"I5", "I7", "I10"}),
     (leaked_unit, {"I6", "I8"}),
     (lost_update, {"I6", "I7", "I8", "I10"}),
@@ -333,6 +335,59 @@ def test_clocks_that_differ_bar_a_pass_and_leave_a_fail_a_fail(tmp_path: Path) -
 
     sale.folder, sale.ledger = tmp_path / "lost", sale.ledger[1:]
     assert judge(sale.build()).verdict is Verdict.FAIL
+
+
+def test_two_answers_that_were_swapped_are_found(tmp_path: Path) -> None:
+    """Each buyer is told of an order, and it is the other's."""
+    sale = honest(tmp_path)
+    tries = Counter(placed.record.key for placed in sale.load)
+    first, second = [placed for placed in sale.load if sold(placed.record) and tries[placed.record.key] == 1][:2]
+    told = [(each.record.order_id, each.record.remaining, each.record.seq) for each in (first, second)]
+    for placed, (order, remaining, seq) in zip((second, first), told, strict=True):
+        placed.record = replace(placed.record, order_id=order, remaining=remaining, seq=seq)
+    verdict = judge(sale.build())
+    assert "I2" in broken(verdict)
+    (finding,) = (each for each in verdict.findings if each.invariant == "I2")
+    assert finding.numbers["different"] == 2
+
+
+def test_a_sale_that_may_come_to_the_ledger_later_is_not_lost(tmp_path: Path) -> None:
+    sale = honest(tmp_path)
+    lost_sale(sale)
+    sale.trial_fields["quiescence"] = Quiescence(reached=False, waited_s=9, snapshots_apart_s=0)
+    assert "I2" not in broken(judge(sale.build()))
+
+
+def test_units_that_a_failed_try_gave_back_explain_no_refusal(tmp_path: Path) -> None:
+    """Who was refused after that, and before the same purchase was sent again, was refused although there was one."""
+    sale = BundleBuilder.honest(tmp_path / "trial", stock=1, attempts=6)
+    winner = next(placed for placed in sale.load if sold(placed.record))
+    loser = next(placed for placed in sale.load if sold_out(placed.record) and placed.worker == winner.worker)
+    begun_ns = min(placed.record.invoked_ns for placed in sale.load)
+    nothing: dict[str, Any] = {"order_id": None, "remaining": None, "seq": None}
+    failed = replace(winner.record, outcome=Outcome.FAILED, status=503, **nothing)
+    failed = replace(failed, intended_ns=begun_ns, invoked_ns=begun_ns, returned_ns=begun_ns + 1)
+    again: dict[str, Any] = {"try_number": 1, "intended_ns": begun_ns + 5 * MS, "invoked_ns": begun_ns + 5 * MS}
+    winner.record = replace(winner.record, **again, returned_ns=begun_ns + 6 * MS)
+    asked: dict[str, Any] = {"intended_ns": begun_ns + 2 * MS, "invoked_ns": begun_ns + 2 * MS}
+    loser.record = replace(loser.record, **asked, returned_ns=begun_ns + 3 * MS)
+    for placed in sale.load:
+        if placed not in (winner, loser):
+            later: dict[str, Any] = {"intended_ns": begun_ns + 7 * MS, "invoked_ns": begun_ns + 7 * MS}
+            placed.record = replace(placed.record, **later, returned_ns=begun_ns + 8 * MS)
+    sale.tries.append(replace(winner, record=failed))
+    assert broken(judge(sale.build())) == {"I8"}
+
+
+def test_a_purchase_that_never_happened_explains_no_refusal_by_the_limit(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial", limit=1, stock=1, users=12, unknowns=2)
+    unknown = [placed for placed in sale.load if placed.record.outcome is Outcome.UNKNOWN][-1]
+    assert unknown.record.key.hex() not in {row.key for row in sale.ledger}
+    again = [placed for placed in sale.load if sold_out(placed.record) and placed.record.user == unknown.record.user][
+        -1
+    ]
+    again.record = replace(again.record, outcome=Outcome.LIMITED)
+    assert broken(judge(sale.build())) == {"I9"}
 
 
 def test_every_oversold_sku_is_counted(tmp_path: Path) -> None:

@@ -155,15 +155,16 @@ def test_no_target_is_met_by_what_is_left_of_a_case() -> None:
 
 
 UNSEEN = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 2.4}
-LATE = {"recovered_s": 4.1}
-TOO_LATE = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 4.5}
+LATE = {"recovered_s": 3.6}
+TOO_LATE = {"recovered_s": 4.1}
+NEVER = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 3.1}
 
 
-@pytest.mark.parametrize("unlike", [UNSEEN, LATE, TOO_LATE])
+@pytest.mark.parametrize("unlike", [UNSEEN, LATE])
 def test_one_trial_of_ten_may_look_otherwise_as_loads_without_a_fault_do(unlike: dict[str, Any]) -> None:
     recovery = found(*[{}] * 9, unlike)["recovery"]
     assert (recovery.status, recovery.worst) == (Status.MET, 0.4)
-    when = " (4.1 s in t9)" if unlike is LATE else ""
+    when = " (3.6 s in t9)" if unlike is LATE else ""
     assert recovery.sentence.startswith(
         f"recovery: 0.4 s at worst, 3 s allowed; not seen in time in 1 of 10 trials{when}, which is no"
     )
@@ -176,7 +177,8 @@ def test_one_trial_of_ten_may_look_otherwise_as_loads_without_a_fault_do(unlike:
         ([{}] * 8 + [UNSEEN] * 2, Status.NOT_SHOWN),
         ([{}] * 8 + [LATE], Status.MISSED),
         ([{}] * 8 + [LATE, UNSEEN], Status.MISSED),
-        ([{}] * 8 + [TOO_LATE] * 2, Status.MISSED),
+        ([{}] * 9 + [TOO_LATE], Status.MISSED),
+        ([{}] * 9 + [NEVER], Status.MISSED),
     ],
 )
 def test_more_than_that_or_one_of_fewer_is_no_chance(changes: list[dict[str, Any]], status: Status) -> None:
