@@ -21,10 +21,13 @@ from target_app.strategies.protocol import (
 
 KEY = "decrement_sent_again:{sale_id}:{sku}"
 DECREMENT = "UPDATE stock SET remaining = remaining - $3 WHERE sale_id = $1 AND sku = $2"
+MARK = "decrement_sent_again:{sale_id}:taken:{number}"  # that the command of this number has taken its units
 TAKE = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return 1 end
 local count = tonumber(redis.call('GET', KEYS[1]) or '0')
 if count < tonumber(ARGV[1]) then return 0 end
 redis.call('DECRBY', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], 1, 'EX', 600)
 return 1
 """
 INSERT = """
@@ -52,9 +55,8 @@ class DecrementSentAgain(Strategy):
         found = await self.resources.ledger.find(purchase.sale, purchase.key)
         if found is not None:
             return found[1]
-        key = KEY.format(sale_id=purchase.sale.sale_id, sku=purchase.sku)
         try:
-            taken = await self._take(key, purchase.quantity)
+            taken = await self._take(purchase)
         except RedisAwayError as error:
             return Unavailable(str(error), no_effect=not error.maybe_executed)
         return await self._book(purchase) if taken else SoldOut()
@@ -66,11 +68,16 @@ class DecrementSentAgain(Strategy):
         count = await self.resources.redis.call(lambda redis: redis.get(key))
         return Counter(None if count is None else int(count))
 
-    async def _take(self, key: str, quantity: int) -> int:
+    async def _take(self, purchase: Purchase) -> int:
         for _ in range(TRIES - 1):
-            with contextlib.suppress(RedisAwayError):  # the mistake: the units may be taken by now
-                return await self.resources.redis.call(lambda redis: redis.eval(TAKE, 1, key, quantity))
-        return await self.resources.redis.call(lambda redis: redis.eval(TAKE, 1, key, quantity))
+            with contextlib.suppress(RedisAwayError):
+                return await self._taken(purchase)
+        return await self._taken(purchase)
+
+    async def _taken(self, purchase: Purchase) -> int:
+        sale_id, number = purchase.sale.sale_id, uuid4().hex  # the mistake: not the purchase's own key
+        keys = KEY.format(sale_id=sale_id, sku=purchase.sku), MARK.format(sale_id=sale_id, number=number)
+        return await self.resources.redis.call(lambda redis: redis.eval(TAKE, 2, *keys, purchase.quantity))
 
     async def _book(self, purchase: Purchase) -> Sold:
         sale_id, order_id = purchase.sale.sale_id, uuid4()
