@@ -135,7 +135,7 @@ def _but(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int) ->
 
 
 def _keeps_no_lock(trials: Sequence[tuple[str, OutageFigures]]) -> bool:
-    return all(figures.stale_locks is None for _, figures in trials)
+    return all(figures.keeps_locks is False for _, figures in trials)
 
 
 def _in_time(figures: OutageFigures, value: float | None, why: str) -> _Measured:

@@ -32,9 +32,9 @@ class OutageFigures:
     worst of ``recoveries`` that could be judged; ``why_not`` says why there is none, ``unrecovered_s`` for how long a
     recovery would have been seen. ``counter_back_s``: from the last heal until the strategy's counter was seen in
     Redis again. Peaks are of the time from the first injection on, those of Postgres over a second.
-    ``longest_lock_s``: one owner's, as far as it was seen; ``stale_locks`` were held for longer than their lease, at
-    any time after the first injection. ``in_time``: stock lasted until the faults came. ``bitten``: all that were
-    planned came, and were seen to take effect.
+    ``keeps_locks``: whether there are locks in Redis to be watched. ``longest_lock_s``: one owner's, as far as it was
+    seen; ``stale_locks`` were held for longer than their lease, at any time after the first injection. ``in_time``:
+    stock lasted until the faults came. ``bitten``: all that were planned came, and were seen to take effect.
     """
 
     spans: tuple[Span, ...]
@@ -58,6 +58,7 @@ class OutageFigures:
     peak_statements_per_s: float | None
     peak_database_reads_per_s: float | None
     oldest_transaction_s: float | None
+    keeps_locks: bool | None
     longest_lock_s: float | None
     stale_locks: int | None
     crashes: int
@@ -108,6 +109,7 @@ def outage(
         peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None, from_s),
         peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None, from_s),
         oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None, from_s),
+        keeps_locks=locks is not None if vitals is not None else None,
         longest_lock_s=_longest_lock_s(locks, from_s),
         stale_locks=len(locks.past(LOCK_LEASE_S, from_s)) if locks is not None else None,
         crashes=sum(each.fault in CRASHES and each.bit_s is not None for each in met),

@@ -40,6 +40,7 @@ FINE = OutageFigures(
     peak_statements_per_s=500,
     peak_database_reads_per_s=20,
     oldest_transaction_s=0.1,
+    keeps_locks=True,
     longest_lock_s=0.2,
     stale_locks=0,
     crashes=0,
@@ -218,8 +219,9 @@ def test_that_no_order_is_lost_takes_twenty_crashes_to_show() -> None:
 
 
 def test_locks_are_not_asked_of_a_strategy_that_keeps_none() -> None:
-    assert "locks" not in found({"stale_locks": None})
-    assert found({}, {"stale_locks": None})["locks"].status is Status.NOT_SHOWN
+    assert "locks" not in found({"stale_locks": None, "keeps_locks": False})
+    for unwatched in ([{"stale_locks": None, "keeps_locks": None}], [{}, {"stale_locks": None, "keeps_locks": None}]):
+        assert found(*unwatched)["locks"].status is Status.NOT_SHOWN
 
 
 def test_without_a_trial_nothing_is_judged() -> None:
