@@ -85,8 +85,9 @@ def command(run: PlannedRun, stack: StackInfo, folder: Path) -> list[str]:
 def _processes(count: int) -> list[str]:
     """A port of their own, since others may run on this machine; and a worker that never comes is not waited for."""
     port = str(free_port())
-    ports = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port)
-    return ["--processes", str(count), *ports, "--expect-workers-max-wait", str(COME_WITHIN_S)]
+    master = ("--master-bind-host", "127.0.0.1", "--master-bind-port", port)
+    workers = ("--master-host", "127.0.0.1", "--master-port", port)
+    return ["--processes", str(count), *master, *workers, "--expect-workers-max-wait", str(COME_WITHIN_S)]
 
 
 def _environment(run: PlannedRun, stack: StackInfo) -> dict[str, str]:

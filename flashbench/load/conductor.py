@@ -238,8 +238,6 @@ class Conductor:
     def refused(self, error: UsageError) -> None:
         """The user's mistake, found when a run was started: one sentence, and the run does not take place."""
         sys.stderr.write(f"{error}\n")
-        if self._run.aim is not None:
-            self._run.aim.close()
         self._give_up(ExitCode.USAGE)
 
     def failed(self) -> None:
@@ -270,6 +268,8 @@ class Conductor:
         return outcome
 
     def _give_up(self, code: ExitCode) -> None:
+        if self._run.aim is not None:
+            self._run.aim.close()
         self._run = _Run()
         self._codes.append(int(code))
         self._environment.process_exit_code = worst(self._codes)

@@ -47,7 +47,7 @@ def run_in_turn(strategies: Sequence[str], arguments: Sequence[str]) -> int:
             turn = subprocess.Popen(
                 [sys.executable, "-m", "locust", *arguments],
                 env={**os.environ, TURN: strategy},
-                preexec_fn=dies_with_parent(signal.SIGTERM),
+                preexec_fn=dies_with_parent(signal.SIGTERM) if sys.platform == "linux" else None,
             )
             codes.append(turn.wait())
     finally:

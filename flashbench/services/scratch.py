@@ -5,6 +5,7 @@ A live supervisor holds an exclusive lock on ``owner.lock``; whoever can take th
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -57,11 +58,12 @@ def sweep(parent: Path | None = None) -> list[Path]:
 
 def _remove(folder: Path) -> None:
     """All of it, the lock last: a removal that is cut short leaves a folder that can be swept."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != LOCK:
+                path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -123,16 +123,20 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.readline() or b"null")
     if order is None:
         return
+    told = False
     try:
         owner = Owner(order["owner_pid"])
         with running(StackRequest.model_validate(order["request"]), owner) as up:
             say(ready=up.info.model_dump())
+            told = True
             owner.serve(up.desk, up.tend)
     except OwnerGoneError:
         pass
     except (UsageError, PluginRefusedError, StartFailedError) as refusal:
         say(refused=str(refusal))
     except (OSError, SubprocessError, psycopg.Error, redis.RedisError) as trouble:
+        if told:
+            raise  # nobody reads any more
         say(refused=f"the stack can't be had: {' '.join(str(trouble).split()) or type(trouble).__name__}.")
 
 

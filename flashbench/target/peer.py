@@ -87,7 +87,7 @@ class PeerTarget(HttpCaller):
             if quantity is None:
                 raise TargetSilentError(f"the order {order_id} states no quantity")
             if order_id not in self._earlier:
-                user_id, key = str(row["user_id"]), str(row["key"])
+                user_id, key = self._user_id(row["user_id"]), str(row["key"])
                 yield LedgerRow(order_id, own.get(sku, sku), quantity, user_id, key, None, None, None, None)
 
     def stock(self, sale_id: str) -> tuple[StoreReading, ...]:
@@ -109,6 +109,13 @@ class PeerTarget(HttpCaller):
     def states_ledger(self) -> bool:
         """Whether the target file says where the orders stand."""
         return self._target.ledger is not None
+
+    def _user_id(self, stated: Any) -> str:
+        """Our name of a user; empty if a purchase does not say who buys."""
+        sent = self._target.purchase.names()
+        if "user_id" in sent:
+            return str(stated)
+        return f"u{stated}" if "user" in sent else ""
 
     def _name(self, sale: SaleSpec, sale_id: str) -> None:
         """The service's names of the sale's SKUs."""

@@ -63,7 +63,7 @@ class ProductReading:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """One order, as the ledger has it. Nulls where the strategy keeps none."""
+    """One order, as the ledger has it. Nulls where the strategy keeps none; no ``user_id`` where none was sent."""
 
     order_id: str
     sku: str

@@ -226,9 +226,10 @@ class History:
         known = np.flatnonzero(purchase >= 0)
         asked = purchase[known]
         purchases = self.purchases
-        users = pc.equal(
-            _arrow(frame["user_id"]).take(pa.array(known)),
-            _arrow(self.try_frame["user_id"]).take(pa.array(purchases.first[asked])),
+        stated = _arrow(frame["user_id"]).take(pa.array(known))
+        users = pc.or_(
+            pc.equal(stated, _arrow(self.try_frame["user_id"]).take(pa.array(purchases.first[asked]))),
+            pc.equal(stated, ""),
         )
         as_asked[known] = (
             (purchases.sku[asked] == sku[known])

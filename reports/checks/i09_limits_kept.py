@@ -63,7 +63,7 @@ def _over_the_limit(history: History, limit: int) -> tuple[int, Positions]:
         return 0, NOBODY
     codes, users = pd.factorize(history.ledger_frame["user_id"])
     bought = np.bincount(codes, weights=history.ledger.quantity, minlength=len(users))
-    over = bought > limit
+    over = (bought > limit) & (users != "")
     return int(over.sum()), np.flatnonzero(over[codes])
 
 
@@ -106,7 +106,9 @@ def _unexplained(history: History, limit: int) -> Positions:
         purchases.effective_ns[bought],
         purchases.quantity[bought],
     )
-    before = before - np.where(may_have[tries.key[limited]], tries.quantity[limited], 0)
+    key = tries.key[limited]
+    itself = may_have[key] & (purchases.effective_ns[key] <= tries.returned_ns[limited])
+    before = before - np.where(itself, tries.quantity[limited], 0)
     return limited[before + tries.quantity[limited] <= limit]
 
 

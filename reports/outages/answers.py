@@ -60,9 +60,16 @@ class Answers:
         known = [count for count in wrong if count is not None]
         return cls(
             wrong=sum(known) if len(known) == len(wrong) or any(known) else None,
-            lost=_offending(findings, "I2"),
+            lost=_lost(findings),
             leaked=_offending(findings, "I6"),
         )
+
+
+def _lost(findings: Sequence[FindingDocument]) -> int | None:
+    """Those that are in no ledger; what I2 finds there otherwise than it was told is a wrong answer."""
+    found = _offending(findings, "I2")
+    numbers = next((each.numbers for each in findings if each.invariant == "I2"), {})
+    return int(numbers.get("lost") or 0) if found and "lost" in numbers else found
 
 
 def _offending(findings: Sequence[FindingDocument], invariant: str) -> int | None:

@@ -126,7 +126,7 @@ def _met(target: Target, worst: float, crashes: int) -> str:
 def _but(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int) -> str:
     if not unlike:
         return ""
-    late = [(each.value, name) for name, each in unlike if each.value is not None]
+    late = [(each.value, name) for name, each in unlike if each.value is not None and not each.more]
     worst = f" ({target.unit.said(max(late)[0])} in {max(late)[1]})" if late else ""
     return (
         f"; not seen in time in {len(unlike)} of {count} trials{worst}, which is no more than of loads without a fault,"
@@ -152,7 +152,7 @@ def _recovery(figures: OutageFigures) -> _Measured:
         late = measured.value is not None and RECOVERY_S < measured.value <= RECOVERY_S + BURST_S
         return replace(measured, unlike=late)
     if watched_s >= RECOVERY.limit:
-        return _Measured(watched_s, more=True)
+        return _Measured(watched_s, more=True, unlike=watched_s <= RECOVERY_S + BURST_S)
     why = f"stock and load lasted for too short a time after the heal ({watched_s:.1f} s)"
     return replace(_in_time(figures, None, why), unlike=figures.in_time and watched_s >= LEAST_WATCHED_S)
 

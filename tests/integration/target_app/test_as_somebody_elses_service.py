@@ -31,7 +31,7 @@ sale_id = "sale_id"
 [purchase]
 path = "/sales/${{sale_id}}/purchases"
 headers = {{ Idempotency-Key = "${{key}}", Content-Type = "application/json" }}
-body = '{{"sku": "${{sku}}", "quantity": ${{quantity}}, "user_id": "${{user_id}}"}}'
+body = '{{"sku": "${{sku}}", "quantity": ${{quantity}}, "user_id": "{user}"}}'
 idempotent = true
 outcomes = [
   {{ outcome = "sold", status = [200, 201], order_id = "order_id", remaining = "remaining" }},
@@ -61,10 +61,13 @@ def aimed(stack: StackInfo, tmp_path: Path) -> Iterator[Aimed]:
     with ExitStack() as targets:
 
         def aim(
-            ledger: str = LEDGER, token: str = stack.admin_token, database_url: str | None = stack.database_url
+            ledger: str = LEDGER,
+            token: str = stack.admin_token,
+            database_url: str | None = stack.database_url,
+            user: str = "${user_id}",
         ) -> PeerTarget:
             path = tmp_path / "target.toml"
-            path.write_text(FILE.format(token=token, ledger=ledger))
+            path.write_text(FILE.format(token=token, ledger=ledger, user=user))
             assert stack.base_url is not None
             return targets.enter_context(closing(PeerTarget(stack.base_url, read_target(path), database_url)))
 
@@ -98,6 +101,14 @@ def test_orders_of_an_earlier_sale_are_none_of_this_ones(aimed: Aimed) -> None:
     second = later.open(sale())
     assert later.buy(PurchaseOrder(second.sale_id, "sku-1", 1, 2, bytes([2] * 16))).outcome is Outcome.SOLD
     assert [row.user_id for row in later.ledger(second.sale_id)] == ["u2"]
+
+
+@pytest.mark.parametrize(("user", "stated"), [("${user_id}", "u7"), ("${user}", "u7"), ("${key}", "")])
+def test_a_user_is_told_from_the_ledger_by_what_was_sent_of_him(aimed: Aimed, user: str, stated: str) -> None:
+    target = aimed(user=user)
+    opened = target.open(sale())
+    assert target.buy(PurchaseOrder(opened.sale_id, "sku-1", 1, 7, bytes([7] * 16))).outcome is Outcome.SOLD
+    assert [row.user_id for row in target.ledger(opened.sale_id)] == [stated]
 
 
 def test_sql_that_lacks_a_column_is_a_sentence(aimed: Aimed) -> None:

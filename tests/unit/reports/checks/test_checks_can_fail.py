@@ -442,3 +442,10 @@ def test_a_finding_shows_a_handful_of_offenders_and_counts_them_all(tmp_path: Pa
     assert (len(finding.tries), finding.offending) == (5, 12)
     assert finding.tries[0]["outcome"] == "sold"
     assert finding.tries[0]["invoked_ms"] == 0.0
+
+
+def test_a_service_that_is_not_told_who_buys_is_not_asked(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial", limit=1, users=24)
+    for position in range(len(sale.ledger)):
+        sale.change_row(position, user_id="")
+    assert broken(judge(sale.build())) == set()

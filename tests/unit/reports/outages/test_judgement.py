@@ -155,13 +155,22 @@ def test_no_target_is_met_by_what_is_left_of_a_case() -> None:
     assert all("not shown in 2 of 3 trials, since a trial is missing" in each.sentence for each in judgements)
 
 
+def test_an_order_that_is_there_and_was_told_otherwise_is_a_wrong_answer_and_not_lost() -> None:
+    finding = FindingDocument(
+        invariant="I2", title="", status="broken", sentence="", numbers={"lost": 0, "different": 2}, offending=2
+    )
+    answers = Answers.of([finding])
+    assert (answers.lost, answers.wrong) == (0, 2)
+
+
 UNSEEN = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 2.4}
 LATE = {"recovered_s": 3.6}
 TOO_LATE = {"recovered_s": 4.1}
-NEVER = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 3.1}
+HARDLY = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 3.1}
+NEVER = {"recovered_s": None, "why_not": "not within the load", "unrecovered_s": 4.1}
 
 
-@pytest.mark.parametrize("unlike", [UNSEEN, LATE])
+@pytest.mark.parametrize("unlike", [UNSEEN, LATE, HARDLY])
 def test_one_trial_of_ten_may_look_otherwise_as_loads_without_a_fault_do(unlike: dict[str, Any]) -> None:
     recovery = found(*[{}] * 9, unlike)["recovery"]
     assert (recovery.status, recovery.worst) == (Status.MET, 0.4)
