@@ -35,7 +35,8 @@ class _Attempt:
     twins: bool
 
 
-geventhttpclient.client.IDEMPOTENT_METHODS = frozenset()  # what it sends again by itself is in no record
+# What this client sends again by itself, when a connection that it has kept is gone, stands in no record.
+geventhttpclient.client.IDEMPOTENT_METHODS = frozenset({"GET"})
 
 
 class Buyer(FastHttpUser):

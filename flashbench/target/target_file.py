@@ -77,9 +77,12 @@ class OutcomeRule(Document):
 
 
 class PurchaseTemplate(RequestTemplate):
-    """The purchase and how its answers are read. ``idempotent``: a repeated key has no second effect."""
+    """The purchase and how its answers are read. ``idempotent``: a repeated key has no second effect.
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    It can't be a GET, which is safe by definition (RFC 9110, section 9.2.1) and sent again by whoever carries it.
+    """
+
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = "POST"
     idempotent: bool = False
     outcomes: Annotated[tuple[OutcomeRule, ...], Field(min_length=1)]
 

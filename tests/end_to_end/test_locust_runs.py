@@ -245,11 +245,12 @@ def _hiding_locustfile(folder: Path) -> Path:
 
 def test_the_whole_folder_of_locustfiles_shares_one_sale_and_reads_are_reported(tmp_path: Path, at: list[str]) -> None:
     run = Run.start(tmp_path, "-f", str(ROOT / "locustfiles"), *at, *crowd(60, 3), "--stock", "30")
-    assert passed(run.end()), run.text
+    code = run.end()
+    assert passed(code), run.text
     everyone = sorted(path.stem for path in (ROOT / "locustfiles").glob("*.py"))
     assert run.document().scenario == "+".join(everyone)
     assert run.ledger_rows() == 30
-    assert "hit ratio" in run.text
+    assert ("hit ratio" in run.text) is (code == 0), "figures are withheld where the machine was too busy for any"
     assert "shielding" in run.text
     assert "staleness" in run.text
 

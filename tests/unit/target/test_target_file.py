@@ -89,6 +89,7 @@ def test_the_first_rule_that_fits_decides_and_what_fits_none_is_unknown(
         ('name = "shop"', 'name = "shop"\nsku = "${product}"', "sku has"),
         ('name = "shop"', 'name = "shop"\n[ledger]', "ledger: give either"),
         ("[purchase]", "[purchase", "not valid TOML"),
+        ("[purchase]", '[purchase]\nmethod = "GET"', "purchase.method: input should be 'POST'"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, before: str, after: str, sentence: str) -> None:
