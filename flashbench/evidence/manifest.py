@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from flashbench.evidence.documents import DERIVED, MANIFEST, FileEntry, ManifestDocument
+from flashbench.evidence.documents import DERIVED, DRAFT, MANIFEST, FileEntry, ManifestDocument
 
 _BLOCK_BYTES = 1 << 20
 
@@ -22,12 +22,12 @@ class Comparison:
 
 
 def evidence_files(folder: Path) -> list[Path]:
-    """The files that a manifest must list, by name. Hidden files are some tool's, not the trial's."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.name != MANIFEST and path.name not in DERIVED and not path.name.startswith(".")
-    )
+    """The files that a manifest must list, by name. Neither drafts nor some tool's hidden files are of the trial."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and _is_evidence(path))
+
+
+def _is_evidence(path: Path) -> bool:
+    return not (path.name == MANIFEST or path.name in DERIVED or path.name.startswith(".") or path.suffix == DRAFT)
 
 
 def entry_of(path: Path, rows: int | None = None) -> FileEntry:

@@ -9,7 +9,6 @@ cover up a later change.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ from flashbench.evidence.documents import (
     WorkerClosing,
 )
 from flashbench.evidence.manifest import entry_of, evidence_files
+from flashbench.evidence.whole import publish
 
 ROWS_AT_ONCE = 128 * 1024
 
@@ -93,7 +93,7 @@ def seal(folder: Path, *, after_step: Callable[[str], None] = lambda _: None) ->
     for path in (*(each.source for each in sealed), *folder.glob("worker-*.closed.json")):
         path.unlink()
         after_step(f"removed {path.name}")
-    _publish(folder / MANIFEST, lambda draft: draft.write_text(_manifest(folder).to_json()))
+    publish(folder / MANIFEST, lambda draft: draft.write_text(_manifest(folder).to_json()))
     after_step(f"wrote {MANIFEST}")
 
 
@@ -147,10 +147,10 @@ def _convert_records(source: Path, trial: str, closings: dict[str, WorkerClosing
     problems = []
     target = source.with_suffix(".parquet")
     try:
-        _publish(target, lambda draft: _write_records(draft, _batches(source, dtype, count), schema, metadata))
+        publish(target, lambda draft: _write_records(draft, _batches(source, dtype, count), schema, metadata))
     except ValueError as error:
         problems.append(f"{source.name} holds records that mean nothing ({error}), so none of it was kept")
-        _publish(target, lambda draft: _write_records(draft, iter(()), schema, metadata))
+        publish(target, lambda draft: _write_records(draft, iter(()), schema, metadata))
     if torn_bytes:
         problems.append(f"{source.name} ends in a torn record: {torn_bytes} bytes were dropped")
     closing = closings.get(worker)
@@ -187,7 +187,7 @@ def _convert_rows(source: Path, trial: str) -> _Sealed:
     table, dropped = _read_rows(source, schema)
     metadata = {META_TRIAL: trial.encode(), META_DROPPED: str(dropped).encode()}
     table = table.replace_schema_metadata(metadata)
-    _publish(source.with_name(name), lambda draft: pq.write_table(table, draft, compression="zstd"))
+    publish(source.with_name(name), lambda draft: pq.write_table(table, draft, compression="zstd"))
     return _Sealed(source, (f"{source.name} holds {dropped} lines that {complaint}",) if dropped and complaint else ())
 
 
@@ -221,22 +221,15 @@ def _write_trial(folder: Path, trial: TrialDocument, closings: dict[str, WorkerC
             "problems": tuple(known),
         }
     )
-    _publish(folder / TRIAL, lambda draft: draft.write_text(final.to_json()))
+    publish(folder / TRIAL, lambda draft: draft.write_text(final.to_json()))
 
 
 def _manifest(folder: Path) -> ManifestDocument:
-    return ManifestDocument(files=tuple(_entry(path) for path in evidence_files(folder) if path.suffix != DRAFT))
+    return ManifestDocument(files=tuple(_entry(path) for path in evidence_files(folder)))
 
 
 def _entry(path: Path) -> FileEntry:
     return entry_of(path, pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None)
-
-
-def _publish(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a draft beside ``target`` and rename it, so that ``target`` is never seen half-written."""
-    draft = target.with_name(target.name + DRAFT)
-    write(draft)
-    os.replace(draft, target)  # noqa: PTH105 - Path.replace is the same; os.replace says that it is atomic
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flashbench.evidence.documents import DRAFT
 from flashbench.load.briefing import Briefing
 
 PIECE = "flashbench:piece"
@@ -36,7 +37,7 @@ def receive(briefing: Briefing, piece: dict[str, Any]) -> None:
     name = str(piece["name"])
     if piece["nonce"] != briefing.nonce or not _NAME.fullmatch(name):
         return
-    draft = Path(briefing.folder) / f"{name}.draft"
+    draft = Path(briefing.folder) / f"{name}{DRAFT}"
     with draft.open("r+b" if piece["offset"] else "wb") as file:
         file.seek(piece["offset"])
         file.write(piece["bytes"])

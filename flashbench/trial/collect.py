@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from flashbench.evidence.documents import DRAFT, WorkerClosing
+from flashbench.evidence.documents import WorkerClosing
+from flashbench.evidence.whole import publish
 from flashbench.target.protocol import LedgerRow
 
 LEDGER_ROWS = "ledger.ndjson"  # read by the harness itself
@@ -17,13 +18,15 @@ CLOSED = ".closed.json"
 
 def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> int:
     """One JSON object a line; the number of rows. Whole or not at all: half a ledger would accuse of what it lacks."""
+    return publish(path, lambda draft: _write_rows(draft, rows))
+
+
+def _write_rows(draft: Path, rows: Iterable[LedgerRow]) -> int:
     count = 0
-    draft = path.with_name(path.name + DRAFT)
     with draft.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(asdict(row), separators=(",", ":")) + "\n")
             count += 1
-    draft.replace(path)
     return count
 
 
@@ -34,10 +37,7 @@ def closing_path(folder: Path, worker: str) -> Path:
 
 def write_closing(folder: Path, closing: WorkerClosing) -> None:
     """Appears whole or not at all: who waits for the file may read it at once."""
-    path = closing_path(folder, closing.worker)
-    draft = path.with_suffix(".draft")
-    draft.write_text(closing.to_json())
-    draft.replace(path)
+    publish(closing_path(folder, closing.worker), lambda draft: draft.write_text(closing.to_json()))
 
 
 def read_closings(folder: Path) -> tuple[WorkerClosing, ...]:

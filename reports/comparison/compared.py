@@ -41,23 +41,50 @@ class Comparison:
         return self.same_machine and not self.work
 
     @property
+    def gates(self) -> tuple[Row, ...]:
+        """The latency that can fail a build."""
+        return tuple(row for row in self.rows if row.metric.gate)
+
+    @property
     def regressions(self) -> tuple[Row, ...]:
-        """What fails a build: latency that is worse."""
-        return tuple(row for row in self.rows if self.judged and row.metric.gate and row.worse)
+        """What fails it: latency that is worse."""
+        return tuple(row for row in self.gates if self.judged and row.worse)
 
     @property
     def decidable(self) -> bool:
-        """Whether there are trials enough for any latency to be called worse."""
-        gates = [row.found for row in self.rows if row.metric.gate and row.found is not None]
-        return any(least_p(each.counts) * len(gates) < SIGNIFICANT for each in gates)
+        """Whether there is latency, and trials enough for any of it to be called worse."""
+        found = [row for row in self.gates if row.found is not None]
+        return bool(found) and not any(self.too_few_trials(row) for row in found)
+
+    def too_few_trials(self, row: Row) -> bool:
+        """Whether the worst that so many trials can show would pass for luck among so many figures."""
+        gates = sum(each.found is not None for each in self.gates)
+        return row.found is not None and least_p(row.found.counts) * gates >= SIGNIFICANT
+
+    @property
+    def unmeasured(self) -> tuple[Row, ...]:
+        """Those of them that were not measured in both runs."""
+        return tuple(row for row in self.gates if row.found is None)
+
+    @property
+    def in_one_only(self) -> tuple[str, ...]:
+        """The strategies that only one of the runs has, which are not compared."""
+        return tuple(sorted({*self.base.strategy_names} ^ {*self.new.strategy_names}))
 
     @property
     def exit_code(self) -> ExitCode:
-        """The new run's verdict on correctness first; then 13 for a regression; then whether it could be measured."""
+        """The new run's verdict on correctness first; then 13 for a regression; then whether it could be measured.
+
+        12 where latency was to be judged and could not be: an outcome that was looked for in vain is no success.
+        """
         verdict = self.new.verdict.exit_code
         if verdict in (ExitCode.FAIL, ExitCode.UNPROVEN):
             return verdict
-        return ExitCode.REGRESSION if self.regressions else verdict
+        if self.regressions:
+            return ExitCode.REGRESSION
+        if self.judged and (self.unmeasured or not self.decidable):
+            return ExitCode.INVALID
+        return verdict
 
 
 def compare(

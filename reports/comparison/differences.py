@@ -64,7 +64,9 @@ class Row:
 
 
 def rows(base: Summary, new: Summary, minimum: float = WORSE_THAN) -> list[Row]:
-    """Every metric that both runs have, of every strategy in every case without faults that both ran.
+    """Every metric that either run has, of every strategy that both ran, in every case without faults.
+
+    One that only one of them has is a row without a difference: what was to be compared could not be.
 
     A difference is called one if it is larger than ``minimum`` (a share) and significant by Mann and Whitney's test
     after Holm's correction: among twenty comparisons of equals, one would look significant by itself. The gates are
@@ -72,11 +74,12 @@ def rows(base: Summary, new: Summary, minimum: float = WORSE_THAN) -> list[Row]:
     being different in either direction.
     """
     found = []
-    for case in base.cases:
+    both = set(base.strategy_names) & set(new.strategy_names)
+    for case in dict.fromkeys((*base.cases, *new.cases)):
         before, after = base.trials_compared(case), new.trials_compared(case)
-        for strategy in before:
-            for metric in METRICS if strategy in after else ():
-                values = _values(metric, before[strategy]), _values(metric, after[strategy])
+        for strategy in dict.fromkeys((*before, *after)):
+            for metric in METRICS if strategy in both else ():
+                values = _values(metric, before.get(strategy, ())), _values(metric, after.get(strategy, ()))
                 if any(values):
                     found.append(Row(case, strategy, metric, *values, difference(*values)))
     measured = [row for row in found if row.found is not None]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+from contextlib import suppress
 from pathlib import Path
 
 from flashbench.evidence.bundle import Bundle, UnreadableTrialError
 from flashbench.evidence.documents import VERDICT, FindingDocument, TrialDocument, VerdictDocument
+from flashbench.evidence.whole import publish
 from flashbench.vocabulary import Expectation, Tier, Validity, Verdict
 from reports.checks.finding import Finding
 from reports.checks.history import History
@@ -76,13 +77,8 @@ def met(expectation: Expectation, verdict: Verdict, findings: tuple[FindingDocum
 
 def _keep(verdict: VerdictDocument, folder: Path) -> None:
     """Whole or not at all; a copy on read-only media can be judged as well."""
-    draft = folder / f".{VERDICT}.draft"
-    try:
-        draft.write_text(verdict.to_json())
-        draft.replace(folder / VERDICT)
-    except OSError:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
+    with suppress(OSError):
+        publish(folder / VERDICT, lambda draft: draft.write_text(verdict.to_json()))
 
 
 def _undecided(trial: TrialDocument, findings: tuple[FindingDocument, ...]) -> list[str]:

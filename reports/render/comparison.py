@@ -31,7 +31,13 @@ def title(comparison: Comparison) -> str:
         return f"{verdict}, slower"
     if not comparison.judged:
         return f"{verdict}, latency not judged"
-    return f"{verdict}, no regression called" if comparison.decidable else f"{verdict}, too few trials to judge latency"
+    if not comparison.gates or comparison.unmeasured:
+        return f"{verdict}, latency not measured in both runs"
+    if not comparison.decidable:
+        return f"{verdict}, too few trials to judge latency"
+    if code is ExitCode.INVALID:
+        return f"{verdict}, part of the new run is INVALID"
+    return f"{verdict}, no regression called"
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -41,8 +47,15 @@ def sentences(comparison: Comparison) -> list[str]:
         found.append(f"These runs did different work, so nothing is called a difference: {'; '.join(comparison.work)}.")
     if comparison.machine:
         found.append(f"The machines differ, so there is no verdict on latency: {'; '.join(comparison.machine)}.")
-    if comparison.judged and not comparison.decidable:
-        found.append("There are too few trials for any difference to be more than luck: run more seeds (--seeds).")
+    if comparison.in_one_only:
+        found.append(f"Only one of the runs has {', '.join(comparison.in_one_only)}, so that is not compared.")
+    if comparison.judged and not comparison.gates:
+        found.append("Neither run has the latency of sales without faults, so there is none to be judged.")
+    for row in comparison.unmeasured if comparison.judged else ():
+        side = "the base" if not row.base else "the new run"
+        found.append(f"{row.strategy} in {row.case}: {row.metric.name} was not measured in {side}.")
+    if comparison.judged and comparison.gates and not comparison.unmeasured and not comparison.decidable:
+        found.append("There are too few trials to tell every difference from luck: run more seeds (--seeds).")
     found += [
         f"{row.strategy} in {row.case}: {row.metric.name} {_value(sum(row.base) / len(row.base))} → "
         f"{_value(sum(row.new) / len(row.new))} {row.metric.unit}, worse by more than {comparison.minimum:.0%}."
@@ -88,7 +101,7 @@ def cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
 def _word(comparison: Comparison, row: Row) -> str:
     if not comparison.judged:
         return "not judged"
-    return row.word if comparison.decidable or row.called else "too few trials to tell"
+    return "too few trials to tell" if comparison.too_few_trials(row) and not row.called else row.word
 
 
 def page(comparison: Comparison, picture: Picture | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flashbench.errors import UsageError
+from flashbench.evidence.sealing import seal
 from flashbench.vocabulary import ExitCode
 from reports.compare import write_comparison
 from reports.comparison.compared import Comparison, compare
@@ -57,7 +58,7 @@ def test_a_difference_within_the_stated_minimum_does_not_count(tmp_path: Path) -
 
 def test_two_trials_against_two_decide_nothing_and_say_so(tmp_path: Path) -> None:
     found = compare(run(tmp_path / "base", seeds=2), run(tmp_path / "new", seeds=2, answer_ms=50))
-    assert found.exit_code is ExitCode.PASS
+    assert found.exit_code is ExitCode.INVALID
     assert not found.decidable
     assert render.title(found) == "PASS, too few trials to judge latency"
     assert any("too few trials" in sentence for sentence in render.sentences(found))
@@ -113,9 +114,55 @@ def test_what_is_no_run_is_refused(tmp_path: Path, which: str) -> None:
 def test_runs_without_a_trial_in_common_leave_nothing_to_compare(tmp_path: Path) -> None:
     found = compare(run(tmp_path / "base"), run(tmp_path / "new", strategies=("redis_lua",)))
     assert found.rows == ()
+    assert found.exit_code is ExitCode.INVALID
+    assert render.title(found) == "PASS, latency not measured in both runs"
+    assert any("Only one of the runs has redis_lua, row_lock" in sentence for sentence in render.sentences(found))
     page = write_comparison(found, tmp_path / "out").read_text()
     assert "There is nothing to compare" in page
     assert "There is nothing to compare" in (tmp_path / "out" / "comparison.md").read_text()
+
+
+@pytest.mark.parametrize(("lacking", "side"), [("base", "the base"), ("new", "the new run")])
+def test_what_only_one_side_measured_is_not_taken_for_equal(tmp_path: Path, lacking: str, side: str) -> None:
+    for name in ("base", "new"):
+        run(tmp_path / name, strategies=("row_lock", "redis_lua"))
+    for trial in (tmp_path / lacking).glob("sustained-row_lock-*"):
+        _withhold(trial)
+
+    found = compare(tmp_path / "base", tmp_path / "new")
+
+    assert {(row.strategy, row.metric.name) for row in found.unmeasured} == {
+        ("row_lock", "sold p50"),
+        ("row_lock", "sold p95"),
+    }
+    assert found.exit_code is ExitCode.INVALID
+    assert render.title(found) == "PASS, latency not measured in both runs"
+    assert f"row_lock in sustained: sold p50 was not measured in {side}." in render.sentences(found)
+
+
+def test_one_strategy_with_too_few_trials_is_not_covered_by_another_with_enough(tmp_path: Path) -> None:
+    for name in ("base", "new"):
+        run(tmp_path / name, strategies=("row_lock", "redis_lua"))
+    for number in range(4):
+        _withhold(tmp_path / "base" / f"sustained-row_lock-s{number}")
+
+    found = compare(tmp_path / "base", tmp_path / "new")
+
+    assert found.exit_code is ExitCode.INVALID
+    assert {render.cells(found, row)[-1] for row in found.rows if row.strategy == "row_lock"} == {
+        "too few trials to tell"
+    }
+    assert {render.cells(found, row)[-1] for row in found.rows if row.strategy == "redis_lua"} == {
+        "no difference called"
+    }
+
+
+def _withhold(trial: Path) -> None:
+    """As if others had run beside it: correct, and no figures."""
+    document = json.loads((trial / "trial.json").read_text())
+    (trial / "trial.json").write_text(json.dumps({**document, "alone": False}))
+    (trial / "manifest.json").unlink()
+    seal(trial)
 
 
 def test_trials_of_another_schema_version_are_no_figures_and_no_traceback(tmp_path: Path) -> None:
@@ -124,7 +171,7 @@ def test_trials_of_another_schema_version_are_no_figures_and_no_traceback(tmp_pa
         path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
     found = compare(run(tmp_path / "base"), new)
     assert found.exit_code is ExitCode.UNPROVEN
-    assert found.rows == ()
+    assert {(row.new, row.word) for row in found.rows} == {((), "not measured")}
 
 
 def comparison(tmp_path: Path) -> Comparison:
