@@ -85,6 +85,7 @@ class WorkerClosing(Document):
     loop_lag_p99_ms: float
     loop_lag_max_ms: float
     cpu_share: float  # of one core, over the load
+    unsent: int = 0  # tries and reads that never left, for want of a socket or a port
     own_clock: bool = False  # its stamps are of another machine's clock than the trial's
     problems: tuple[str, ...] = ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from flashbench.vocabulary import Outcome
 MOST_TRIES = 5  # of one attempt, so that what is unknown gets resolved
 
 _PLAIN = {"Accept-Encoding": "identity"}
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL})  # no socket, no port: nothing was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Buyer(FastHttpUser):
     """
 
     abstract = True
-    concurrency = 64  # Locust's 10 queue silently
+    concurrency = 1 << 16  # whatever is beyond it would queue silently, and count as the target's slowness
     max_retries = 0
     network_timeout = 10.0
     connection_timeout = 5.0
@@ -162,7 +164,9 @@ class Buyer(FastHttpUser):
                 catch_response=True,
             ) as response:
                 returned_ns = _answered(response)
-                if returned_ns is not None:
+                if returned_ns is None:
+                    self._never_sent(response.request_meta["exception"])
+                else:
                     reading = load.contract.classify_product(response.status_code, _header(response), response.content)
                 if reading.status == 200:
                     response.success()
@@ -232,8 +236,8 @@ class Buyer(FastHttpUser):
                 returned_ns = _answered(response)
                 if returned_ns is not None:
                     answer = contract.classify_purchase(response.status_code, _header(response), response.content)
-                elif isinstance(response.request_meta["exception"], ConnectionRefusedError):
-                    answer = Answer(Outcome.FAILED)  # never sent
+                elif self._never_sent(response.request_meta["exception"]):
+                    answer = Answer(Outcome.FAILED)
                 response.request_meta["name"] = f"buy: {answer.outcome}"
                 if answer.outcome.decided:
                     response.success()
@@ -242,6 +246,13 @@ class Buyer(FastHttpUser):
         finally:
             self._load.keep(entry, answer, returned_ns)
         return answer
+
+    def _never_sent(self, error: object) -> bool:
+        """Whether a request provably did not leave; if that is for want of a socket, the worker takes note."""
+        if isinstance(error, OSError) and error.errno in _SHORTAGES:
+            self._load.could_not_send()
+            return True
+        return isinstance(error, ConnectionRefusedError)
 
 
 def _answered(response: ResponseContextManager) -> int | None:

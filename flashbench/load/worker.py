@@ -67,7 +67,7 @@ class LoadWorker:
         self._enlisted = self._finished = self._users = self._attempts = self._open_attempts = 0
         self._spent = False
         self._open: set[OpenTry] = set()
-        self._peak = 0
+        self._peak = self._unsent = 0
         self._problems: list[str] = []
         self._watch = SelfWatch(gevent.sleep)
         self._watcher = gevent.spawn(self._keep_watch)
@@ -179,6 +179,10 @@ class LoadWorker:
         )
         self._write(lambda: self._recorder.record_read(record))
 
+    def could_not_send(self) -> None:
+        """A request never left, since this process ran out of what it takes to send one."""
+        self._unsent += 1
+
     # The end
 
     @property
@@ -218,6 +222,7 @@ class LoadWorker:
                     loop_lag_p99_ms=condition.loop_lag_p99_ms,
                     loop_lag_max_ms=condition.loop_lag_max_ms,
                     cpu_share=condition.cpu_share,
+                    unsent=self._unsent,
                     own_clock=self.briefing.clock != clock_name(),
                     problems=tuple(self._problems),
                 )

@@ -380,6 +380,16 @@ def test_an_overloaded_generator_makes_the_measurement_invalid(tmp_path: Path) -
     assert verdict.invalid_reasons[0].startswith("load worker 0 was overloaded: its event loop was 900 ms late")
 
 
+def test_so_does_one_that_ran_out_of_sockets(tmp_path: Path) -> None:
+    folder = honest(tmp_path).build(sealed=False)
+    path = folder / "worker-0.closed.json"
+    closing = WorkerClosing.from_json(path.read_bytes())
+    path.write_text(closing.model_copy(update={"unsent": 3}).to_json())
+    verdict = judge(_sealed(folder))
+    assert (verdict.verdict, verdict.validity) == (Verdict.PASS, Validity.INVALID)
+    assert verdict.invalid_reasons[0].startswith("load worker 0 ran out of sockets: 3 of its requests never left")
+
+
 def test_late_starts_make_the_measurement_invalid(tmp_path: Path) -> None:
     sale = honest(tmp_path)
     for placed in sale.load:
