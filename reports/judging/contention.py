@@ -13,7 +13,7 @@ def contention(history: History, telemetry: pd.DataFrame | None) -> str:
     purchases = history.purchases
     load = ~purchases.in_drain
     stock = int(history.initial.sum())
-    parts = [f"at most {most_in_flight(history)} tries of one SKU in flight at once while stock lasted"]
+    parts = [f"at most {most_in_flight(history)} purchases of one SKU in flight at once while stock lasted"]
     if stock and load.any():
         wanted = int(purchases.quantity[load].sum())
         parts.append(f"{wanted:,} units asked for of {stock:,} ({wanted / stock:.1f} times the stock)")
@@ -45,9 +45,10 @@ def _most_lock_waits(telemetry: pd.DataFrame | None) -> int | None:
 
 
 def most_in_flight(history: History) -> int:
-    """The most tries of one SKU that the load had in flight at once while it still had stock.
+    """The most purchases of one SKU that the load had in flight at once while it still had stock.
 
-    A SKU has stock until the last ``sold`` answer, the drain's included. Equal stamps count as overlapping.
+    A SKU has stock until the last ``sold`` answer, the drain's included. Equal stamps count as overlapping. Twins are
+    one purchase: they fight for its key, not for the stock.
     """
     tries = history.tries
     sold = tries.outcome == SOLD
@@ -58,7 +59,19 @@ def most_in_flight(history: History) -> int:
         return 0
     counted = counted[np.argsort(tries.sku[counted], kind="stable")]
     cuts = np.flatnonzero(np.diff(tries.sku[counted])) + 1
-    return max(most_at_once(tries.invoked_ns[part], tries.returned_ns[part]) for part in np.split(counted, cuts))
+    return max(
+        most_at_once(*joined(tries.key[part], tries.invoked_ns[part], tries.returned_ns[part]))
+        for part in np.split(counted, cuts)
+    )
+
+
+def joined(keys: Ints, starts_ns: Ints, ends_ns: Ints) -> tuple[Ints, Ints]:
+    """Starts and ends of the same intervals, where those of one key that overlap are one."""
+    order = np.lexsort((starts_ns, keys))
+    keys, starts_ns = keys[order], starts_ns[order]
+    until_ns = pd.Series(ends_ns[order]).groupby(keys).cummax().to_numpy()
+    opens = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]) | (starts_ns[1:] > until_ns[:-1])])
+    return starts_ns[opens], until_ns[np.r_[opens[1:] - 1, len(keys) - 1]]
 
 
 def most_at_once(starts_ns: Ints, ends_ns: Ints) -> int:

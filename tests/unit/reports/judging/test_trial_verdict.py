@@ -175,6 +175,15 @@ def test_purchases_one_after_the_other_bar_a_pass(tmp_path: Path) -> None:
     assert only_reason(judge(sale.build())).startswith("no two purchases of the load were in flight at once")
 
 
+def test_twins_that_meet_nobody_but_each_other_are_no_crowd(tmp_path: Path) -> None:
+    sale = BundleBuilder.honest(tmp_path / "trial", stock=10, attempts=12, twins=12)
+    for placed in sale.load:
+        at_ns = OPENED_NS + placed.record.attempt * 20 * MS
+        times: dict[str, Any] = {"intended_ns": at_ns, "invoked_ns": at_ns, "returned_ns": at_ns + MS}
+        placed.record = replace(placed.record, **times)
+    assert any(why.startswith("no two purchases of the load were in flight") for why in judge(sale.build()).reasons)
+
+
 def test_overlap_after_the_last_sale_puts_nothing_to_the_test(tmp_path: Path) -> None:
     sale = honest(tmp_path)
     sold = [placed for placed in sale.load if placed.record.outcome is Outcome.SOLD]
