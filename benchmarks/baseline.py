@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.plan import PlannedRun
-from flashbench.catalogue import ROOT, Contender
+from flashbench.catalogue import ROOT, Contender, strategies
 from flashbench.errors import UsageError
 from flashbench.services.scratch import Scratch
 
@@ -26,8 +26,22 @@ class Baseline:
     folder: Path
 
     def of(self, runs: tuple[PlannedRun, ...]) -> tuple[PlannedRun, ...]:
-        """The same trials with this revision's plug-ins; one that the revision does not have stays as it is."""
-        return tuple(replace(run, contender=self._contender(run.contender)) for run in runs)
+        """The same trials with this revision's plug-ins, without those of strategies that its app did not ship yet.
+
+        A plug-in that the revision does not have stays as it is. UsageError if no strategy is left.
+        """
+        known = {each.name for each in strategies(self.folder / PACKAGE / "strategies")}
+        left = tuple(
+            replace(run, contender=self._contender(run.contender)) for run in runs if self._has(run.contender, known)
+        )
+        if all(run.contender.control for run in left):
+            raise UsageError(
+                f"revision {self.revision} has none of these strategies: there is nothing to compare with."
+            )
+        return left
+
+    def _has(self, contender: Contender, known: set[str]) -> bool:
+        return contender.plugin is not None or contender.name in known
 
     def _contender(self, contender: Contender) -> Contender:
         path_text, _, name = (contender.plugin or "").rpartition(":")

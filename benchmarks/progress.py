@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,13 +39,25 @@ class RunProgress:
         line = f"[{self._done}/{self._total}] {text}{self._left()}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done)
+            self._bar.update(self._task, completed=self._done, left=self._left().removeprefix(" · "))
 
     def _left(self) -> str:
         if self._started_s is None or self._done >= self._total:
             return ""
         per_trial_s = (time.monotonic() - self._started_s) / self._done
-        return f" · about {per_trial_s * (self._total - self._done):.0f} s left"
+        return f" · about {duration(per_trial_s * (self._total - self._done))} left"
+
+
+def duration(seconds: float) -> str:
+    """As one would say it.
+
+    >>> duration(42.4), duration(754), duration(15_450)
+    ('42 s', '13 min', '4 h 18 min')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 @contextmanager
@@ -59,6 +72,7 @@ def run_progress(console: Console, total: int) -> Iterator[RunProgress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         yield RunProgress(console, total, bar)

@@ -98,7 +98,7 @@ def suite_folder(out: Path, suite: Suite) -> Path:
 
 
 def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
-    """Run suites of equal length side by side, each on a stack of its own, taking turns trial by trial.
+    """Run suites side by side, each on a stack of its own, taking turns trial by trial.
 
     False if it was interrupted; what was run until then is judged all the same.
     """
@@ -308,11 +308,15 @@ def _work_off(turns: deque[tuple[_Side, PlannedRun]], places: int, progress: Run
 
 
 def _turns(sides: Sequence[_Side]) -> list[tuple[_Side, PlannedRun]]:
-    """Every side's first trial, then every side's second, and so on; who begins is drawn by lot."""
+    """Every side's first trial, then every side's second, and so on; who begins is drawn by lot.
+
+    A side may lack some of the trials that the longest has.
+    """
     chance = random.Random(sides[0].request.seed)
+    by_name = [(side, {run.trial: run for run in side.runs}) for side in sides]
     found = []
-    for runs in zip(*(side.runs for side in sides), strict=True):
-        pairs = list(zip(sides, runs, strict=True))
+    for trial in max((runs for _, runs in by_name), key=len):
+        pairs = [(side, runs[trial]) for side, runs in by_name if trial in runs]
         chance.shuffle(pairs)
         found += pairs
     return found

@@ -10,6 +10,7 @@ from flashbench.errors import UsageError
 from flashbench.vocabulary import Outcome
 from reports.matrix import Cell, FaultCase, Matrix, matrix
 from reports.places import places
+from reports.render import matrix_words
 from reports.render.distance_plots import ranking_plot
 from reports.render.drawing import Gallery
 from reports.render.figures_json import as_json
@@ -28,7 +29,10 @@ OUTAGES = "outages"
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
-    """Where the report is. ``outages``: the pages of the matrix' cells, and of its rows if there are many."""
+    """Where the report is, and what it says of targets in a sentence, if of any.
+
+    ``outages``: the pages of the matrix' cells, and of its rows if there are many.
+    """
 
     html: Path
     markdown: Path
@@ -36,6 +40,7 @@ class ReportPaths:
     junit: Path
     plots: tuple[Path, ...]
     outages: tuple[Path, ...]
+    targets: str
 
 
 def write_report(folder: Path, progress: Callable[[str], None] = lambda _: None) -> ReportPaths:
@@ -54,6 +59,7 @@ def write_report(folder: Path, progress: Callable[[str], None] = lambda _: None)
         junit=folder / "junit.xml",
         plots=tuple(folder / PLOTS / f"{each.name}.{kind}" for each in drawn.all for kind in ("svg", "png")),
         outages=tuple(folder / OUTAGES / name for name in _pages(found)),
+        targets=matrix_words.targets(found),
     )
     try:
         paths.html.write_text(page(summary, found, drawn))

@@ -101,6 +101,11 @@ class Summary:
         return tuple(dict.fromkeys([*compared, *met, *planned, *tried]))
 
     @property
+    def measures_latency(self) -> bool:
+        """Whether any trial of a strategy is, or was to be, without faults."""
+        return bool(self.strategies) or any(not each.control and each.fault is None for each in self.planned)
+
+    @property
     def cases(self) -> tuple[str, ...]:
         """Those without faults."""
         return tuple(dict.fromkeys(row.case for row in self.strategies))

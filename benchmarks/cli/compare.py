@@ -21,7 +21,10 @@ def compare(
         Path | None, typer.Option(help="The folder for the comparison.", show_default="NEW/comparison")
     ] = None,
 ) -> None:
-    """Compare two runs of a suite: 0 no regression, 13 slower, or the new run's own verdict if that is not PASS."""
+    """Compare two runs of a suite: 0 no regression, 13 slower, 12 too little was measured to tell.
+
+    If the new run's own verdict is not PASS, its exit code is that of its verdict.
+    """
     from reports.compare import write_comparison  # here, since pandas and matplotlib are slow to load
     from reports.comparison.compared import compare as compared
     from reports.render import comparison as render

@@ -12,4 +12,6 @@ def report(folder: Folder) -> None:
     from reports.report import write_report  # here, since pandas and matplotlib are slow to load
 
     paths = write_report(folder, progress=typer.echo)
+    if paths.targets:
+        typer.echo(paths.targets)
     typer.echo(f"report: {paths.html}")

@@ -76,10 +76,7 @@ def run(
             f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: it takes neither"
             " --baseline nor --database-url nor --redis-url."
         )
-    repeats = 0
-    if baseline is not None and seeds is None:
-        quiet = sum(not scenario.faults for scenario in chosen.scenarios)
-        repeats = _enough_for_a_gate(len(own or chosen.strategies), quiet)
+    repeats = 0 if baseline is None else _repeats(chosen, len(own or chosen.strategies), seeds)
     request = RunRequest(
         suite=chosen,
         runs=plan(chosen, own, seed, repeats),
@@ -175,12 +172,22 @@ def _service(target: Path | None, host: str | None, database_url: str | None) ->
     return Contender(file.name, "somebody else's service", service=service)
 
 
-def _enough_for_a_gate(strategies: int, cases: int) -> int:
-    """How often trials must be repeated for a slower app to be told from bad luck."""
+def _repeats(suite: Suite, strategies: int, seeds: int | None) -> int:
+    """How often trials must be repeated for a slower app to be told from bad luck; UsageError if it never can be."""
     from reports.comparison.differences import gates_of  # here, since pandas and matplotlib are slow to load
     from reports.latency.statistics import repetitions_needed
 
-    return repetitions_needed(gates_of(strategies, cases))
+    cases = sum(not scenario.faults for scenario in suite.scenarios)
+    if not cases:
+        raise UsageError(
+            f"every scenario of {suite.name} has faults: --baseline compares the latency of those without."
+        )
+    needed = repetitions_needed(gates_of(strategies, cases))
+    if seeds is not None and seeds < needed:
+        raise UsageError(
+            f"--seeds {seeds} can't tell a slower app from bad luck: --baseline needs {needed} of them here."
+        )
+    return needed
 
 
 def _repeated(suite: Suite, seeds: int | None) -> Suite:

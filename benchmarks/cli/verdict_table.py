@@ -25,8 +25,10 @@ def print_suite(folder: Path, console: Console) -> ExitCode:
     from reports.report import write_report
 
     verdict = judge_suite(folder)
+    targets = ""
     try:
-        where = f"report: {write_report(folder, progress=lambda _: None).html}"
+        paths = write_report(folder, progress=lambda _: None)
+        where, targets = f"report: {paths.html}", paths.targets
     except UsageError as trouble:  # a disk that is full must not hide what is known
         where = str(trouble)
     console.print()
@@ -38,6 +40,8 @@ def print_suite(folder: Path, console: Console) -> ExitCode:
         )
     for sentence in (*verdict.reasons, *verdict.invalid_reasons):
         console.print(f"- {sentence}", markup=False, soft_wrap=True)
+    if targets:
+        console.print(targets, markup=False, soft_wrap=True)
     validity = "" if verdict.validity == "VALID" else f" ({verdict.validity}: latency figures are withheld)"
     console.print(f"\n[bold {COLOURS[verdict.verdict]}]{verdict.verdict}[/]{validity}  suite {verdict.suite}")
     console.print(where, markup=False, soft_wrap=True)

@@ -37,8 +37,8 @@ class _Attempt:
     twins: bool
 
 
-# What this client sends again by itself, when a connection that it has kept is gone, stands in no record.
-geventhttpclient.client.IDEMPOTENT_METHODS = frozenset({"GET"})
+# What this client sends again by itself stands in no record, and it would do so as often as it may have connections.
+geventhttpclient.client.IDEMPOTENT_METHODS = frozenset()
 
 
 class Buyer(FastHttpUser):
@@ -165,7 +165,7 @@ class Buyer(FastHttpUser):
             ) as response:
                 returned_ns = _answered(response)
                 if returned_ns is None:
-                    self._never_sent(response.request_meta["exception"])
+                    self._note_if_unsent(response.request_meta["exception"])
                 else:
                     reading = load.contract.classify_product(response.status_code, _header(response), response.content)
                 if reading.status == 200:
@@ -236,7 +236,7 @@ class Buyer(FastHttpUser):
                 returned_ns = _answered(response)
                 if returned_ns is not None:
                     answer = contract.classify_purchase(response.status_code, _header(response), response.content)
-                elif self._never_sent(response.request_meta["exception"]):
+                elif self._note_if_unsent(response.request_meta["exception"]):
                     answer = Answer(Outcome.FAILED)
                 response.request_meta["name"] = f"buy: {answer.outcome}"
                 if answer.outcome.decided:
@@ -247,8 +247,8 @@ class Buyer(FastHttpUser):
             self._load.keep(entry, answer, returned_ns)
         return answer
 
-    def _never_sent(self, error: object) -> bool:
-        """Whether a request provably did not leave; if that is for want of a socket, the worker takes note."""
+    def _note_if_unsent(self, error: object) -> bool:
+        """Whether a request provably did not leave; if that is this process's own shortage, the worker takes note."""
         if isinstance(error, OSError) and error.errno in _SHORTAGES:
             self._load.could_not_send()
             return True

@@ -17,7 +17,7 @@ from flashbench.errors import UsageError
 DEFAULT_USERS = 200
 MOST_SKUS = 10_000
 MOST_UNITS = 10**9
-MOST_TABS = 32  # of one user; a Locust user's connections are for all of them
+MOST_TABS = 32  # of one user
 
 
 @dataclass(frozen=True, slots=True)

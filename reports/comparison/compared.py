@@ -52,19 +52,27 @@ class Comparison:
 
     @property
     def decidable(self) -> bool:
-        """Whether there is latency, and trials enough for any of it to be called worse."""
+        """Whether there is latency, and trials enough for each figure of it to be called worse."""
         found = [row for row in self.gates if row.found is not None]
         return bool(found) and not any(self.too_few_trials(row) for row in found)
 
     def too_few_trials(self, row: Row) -> bool:
         """Whether the worst that so many trials can show would pass for luck among so many figures."""
-        gates = sum(each.found is not None for each in self.gates)
-        return row.found is not None and least_p(row.found.counts) * gates >= SIGNIFICANT
+        if row.found is None:
+            return False
+        measured = [each for each in self.rows if each.found is not None]
+        one_sided = least_p(row.found.counts) * sum(each.metric.gate for each in measured)
+        return (one_sided if row.metric.gate else 2 * least_p(row.found.counts) * len(measured)) >= SIGNIFICANT
 
     @property
     def unmeasured(self) -> tuple[Row, ...]:
         """Those of them that were not measured in both runs."""
         return tuple(row for row in self.gates if row.found is None)
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether either run was to measure latency without faults at all."""
+        return self.base.measures_latency or self.new.measures_latency
 
     @property
     def in_one_only(self) -> tuple[str, ...]:
@@ -82,7 +90,7 @@ class Comparison:
             return verdict
         if self.regressions:
             return ExitCode.REGRESSION
-        if self.judged and (self.unmeasured or not self.decidable):
+        if self.judged and self.asked_for and (self.unmeasured or not self.decidable):
             return ExitCode.INVALID
         return verdict
 

@@ -31,8 +31,8 @@ def invalid_reasons(bundle: Bundle, history: History) -> list[str]:
         if closing.worker != DRAIN_WORKER and closing.loop_lag_p99_ms > allowed_ms
     ]
     found += [
-        f"load worker {closing.worker} ran out of sockets: {closing.unsent} of its requests never left"
-        " (raise the limit of open files, ulimit -n, or use more load processes)"
+        f"load worker {closing.worker} ran out of sockets or ports: {closing.unsent} of its requests never left"
+        " (raise ulimit -n, widen net.ipv4.ip_local_port_range, or use more machines)"
         for closing in bundle.trial.closings
         if closing.unsent
     ]

@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 BIN_S = 0.2  # of the pictures
 WINDOW_S = 1.0  # of recovery
 STEP_S = 0.1  # from one window to the next
+PATIENCE_S = 2.0  # of a buyer: a decision that takes longer, retries included, comes too late
 _TICK_S = 1e-9  # a moment ends after it
 
 
@@ -46,7 +47,7 @@ class Course:
     window_goodput: Floats
     window_p95_ms: Floats
     arrived_s: Floats  # each purchase's intended start
-    decided: Bools  # of the same purchases
+    served: Bools  # whether the same purchases were decided, and in time
     answered_s: Floats  # each decided purchase's answer, ascending
     invoked_s: Floats  # of the same, when it was sent
     latency_ms: Floats  # of the same, from intended start to answer
@@ -65,7 +66,7 @@ class Course:
         return np.histogram(self.errors_s[outcome], np.append(self.bins_s, self.bins_s[-1] + BIN_S))[0] / BIN_S
 
     def availability(self, from_s: float, to_s: float) -> float | None:
-        """Share of the purchases that arrived in this time, and while stock lasted, which were decided."""
+        """Share of the purchases that arrived in this time, and while stock lasted, which were decided in time."""
         return self._share(self._arrived(from_s, to_s))
 
     @property
@@ -85,7 +86,7 @@ class Course:
         return (self.arrived_s >= from_s) & (self.arrived_s < min(to_s, self.lasts_s))
 
     def _share(self, chosen: Bools) -> float | None:
-        return float(self.decided[chosen].mean()) if chosen.any() else None
+        return float(self.served[chosen].mean()) if chosen.any() else None
 
 
 def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | None) -> Course:
@@ -100,6 +101,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
     answered_s = _since(returned_ns, began_ns)
     latency_ms = (returned_ns - tries.intended_ns[purchases.first[decided]][order]) / 1e6
     sold = purchases.outcome[decided][order] == SOLD
+    in_time = purchases.returned_ns[load] - tries.intended_ns[purchases.first[load]] <= PATIENCE_S * 1e9
     edges = np.arange(0.0, int(ended_s / BIN_S) + 1) * np.float64(
         BIN_S
     )  # whole bins only: half a bin looks like a slump
@@ -122,7 +124,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         window_goodput=np.diff(np.searchsorted(answered_s, [starts, starts + WINDOW_S]), axis=0)[0] / WINDOW_S,
         window_p95_ms=_p95(answered_s, latency_ms, starts, WINDOW_S),
         arrived_s=arrived_s,
-        decided=decided[load],
+        served=decided[load] & in_time,
         answered_s=answered_s,
         invoked_s=_since(purchases.invoked_ns[decided][order], began_ns),
         latency_ms=latency_ms,

@@ -23,18 +23,19 @@ class OutageFigures:
     """What one trial's faults did, from the first injection to the last heal, for half a second at least: so long the
     app may need to notice one that is over at once. None where it can't be said.
 
-    ``availability``: share of purchases, of those that arrived while stock lasted, which were decided; over the whole
-    load, outside the half second after every injection, and in the worst whole second. ``detected_s``: from the first
-    injection until every worker's breaker was open. ``first_answer_s``: from then to the first decision on a purchase
-    sent after it. ``floor_per_s``: the least goodput of any second that began during the outage. ``slowest_ms``: of
-    the purchases that arrived during it. ``slowest_request_s``: of all requests from the first injection on.
-    ``errors``: tries that ended so from then on. ``recovered_s``: from a heal, by the rule of ``recovery``, in the
-    worst of ``recoveries`` that could be judged; ``why_not`` says why there is none, ``unrecovered_s`` for how long a
-    recovery would have been seen. ``counter_back_s``: from the last heal until the strategy's counter was seen in
-    Redis again. Peaks are of the time from the first injection on, those of Postgres over a second.
-    ``keeps_locks``: whether there are locks in Redis to be watched. ``longest_lock_s``: one owner's, as far as it was
-    seen; ``stale_locks`` were held for longer than their lease, at any time after the first injection. ``in_time``:
-    stock lasted until the faults came. ``bitten``: all that were planned came, and were seen to take effect.
+    ``availability``: share of purchases, of those that arrived while stock lasted, which were decided within
+    ``PATIENCE_S``; over the whole load, outside the half second after every injection, and in the worst whole
+    second. ``detected_s``: from the first injection until every worker's breaker was open. ``first_answer_s``: from
+    then to the first decision on a purchase sent after it. ``floor_per_s``: the least goodput of any second that
+    began during the outage. ``slowest_ms``: of the purchases that arrived during it. ``slowest_request_s``: of all
+    requests from the first injection on. ``errors``: tries that ended so from then on. ``recovered_s``: from a
+    heal, by the rule of ``recovery``, in the worst of ``recoveries`` that could be judged; ``why_not`` says why
+    there is none, ``unrecovered_s`` for how long a recovery would have been seen. ``counter_back_s``: from the last
+    heal until the strategy's counter was seen in Redis again. Peaks are of the time from the first injection on,
+    those of Postgres over a second. ``keeps_locks``: whether there are locks in Redis to be watched.
+    ``longest_lock_s``: one owner's, as far as it was seen; ``stale_locks`` were held for longer than their lease,
+    at any time after the first injection. ``in_time``: stock lasted until the faults came. ``bitten``: all that
+    were planned came, and were seen to take effect.
     """
 
     spans: tuple[Span, ...]

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from reports.outages.course import PATIENCE_S
 from reports.outages.faults import Hurts
 
 SEEDS = 10  # trials of each strategy and fault
@@ -83,7 +84,7 @@ _REDIS = frozenset({Hurts.REDIS})
 AVAILABILITY = Target(
     "availability outside the detection window", "availability", 0.99, Unit.SHARE, at_least=True, only=_REDIS
 )
-SLOWEST_REQUEST = Target("slowest request", "slow request", 2.0, Unit.SECONDS, only=_REDIS)
+SLOWEST_REQUEST = Target("slowest request", "slow request", PATIENCE_S, Unit.SECONDS, only=_REDIS)
 RECOVERY = Target("recovery", "recovery", RECOVERY_S, Unit.SECONDS, only=_REDIS)
 LOST = Target("acknowledged orders lost", "lost", 0)
 WRONG = Target("wrong answers", "wrong answers", 0)

@@ -31,8 +31,10 @@ def title(comparison: Comparison) -> str:
         return f"{verdict}, slower"
     if not comparison.judged:
         return f"{verdict}, latency not judged"
+    if not comparison.asked_for:
+        return f"{verdict}, no latency to be judged"
     if not comparison.gates or comparison.unmeasured:
-        return f"{verdict}, latency not measured in both runs"
+        return f"{verdict}, latency not all measured in both runs"
     if not comparison.decidable:
         return f"{verdict}, too few trials to judge latency"
     if code is ExitCode.INVALID:
@@ -50,7 +52,7 @@ def sentences(comparison: Comparison) -> list[str]:
     if comparison.in_one_only:
         found.append(f"Only one of the runs has {', '.join(comparison.in_one_only)}, so that is not compared.")
     if comparison.judged and not comparison.gates:
-        found.append("Neither run has the latency of sales without faults, so there is none to be judged.")
+        found.append("There is no latency of sales without faults to be judged: no strategy has it in both runs.")
     for row in comparison.unmeasured if comparison.judged else ():
         side = "the base" if not row.base else "the new run"
         found.append(f"{row.strategy} in {row.case}: {row.metric.name} was not measured in {side}.")
@@ -104,13 +106,18 @@ def _word(comparison: Comparison, row: Row) -> str:
     return "too few trials to tell" if comparison.too_few_trials(row) and not row.called else row.word
 
 
+def _tone(comparison: Comparison) -> str:
+    """The colour of the title, by the verdict that has it."""
+    tones = {ExitCode.REGRESSION: "FAIL", ExitCode.INVALID: "UNPROVEN"}
+    return tones.get(comparison.exit_code, comparison.new.verdict.verdict.value)
+
+
 def page(comparison: Comparison, picture: Picture | None) -> str:
     """HTML that needs nothing but itself."""
-    code = comparison.exit_code
     return fill(
         "comparison.html.j2",
         title=title(comparison),
-        tone="FAIL" if code is ExitCode.REGRESSION else comparison.new.verdict.verdict.value,
+        tone=_tone(comparison),
         base=comparison.base_folder.resolve().name,
         new=comparison.new_folder.resolve().name,
         sentences=sentences(comparison),

@@ -18,6 +18,8 @@ from reports.summary import Summary, headline
 def markdown(summary: Summary, found: Matrix) -> str:
     """The verdict, the controls, the comparison, the matrix of outages, the trials."""
     lines = [f"# {summary.verdict.verdict}: {cell(summary.title)}", "", headline(summary), ""]
+    if targets := matrix_words.targets(found):
+        lines += [targets, ""]
     if summary.verdict.reasons or summary.verdict.invalid_reasons:
         lines += [f"- {cell(reason)}" for reason in (*summary.verdict.reasons, *summary.verdict.invalid_reasons)]
         lines.append("")
@@ -60,7 +62,11 @@ def _outages(summary: Summary, found: Matrix) -> list[str]:
         f"| {cell(matrix_words.heading(row))} | {' | '.join(cell(matrix_words.as_text(each)) for each in row.cells)} |"
         for row in found.rows
     ]
-    lines += ["", "Trials that passed; of the worst, availability outside the detection window, and recovery.", ""]
+    lines += [
+        "",
+        "Trials that passed; of the worst, decided within 2 s outside the detection window, and recovery.",
+        "",
+    ]
     lines += [*(f"- {cell(remark)}" for remark in matrix_words.remarks(found)), "", matrix_words.ASKED, ""]
     for row in () if found.is_large else found.rows:
         tables = [table for table in (buyers(summary, row.case), stores(summary, row.case)) if table.rows]

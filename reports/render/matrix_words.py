@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from reports.matrix import Cell, FaultCase, Matrix
+from reports.outages.course import PATIENCE_S
+from reports.outages.judgement import Judgement, Status
 from reports.outages.targets import AVAILABILITY, DETECTION_S, LEAST_CRASHES, RECOVERY, SEEDS, SLOWEST_REQUEST
 from reports.render.words import NONE, in_so_many
 
@@ -11,8 +16,8 @@ NOT_RUN = "not run"
 
 ASKED = (
     f"While Redis fails, at least {AVAILABILITY.unit.said(AVAILABILITY.limit)} of the purchases have to be decided"
-    f" outside the {1000 * DETECTION_S:.0f} ms after every injection, no request may take longer than"
-    f" {SLOWEST_REQUEST.unit.said(SLOWEST_REQUEST.limit)}, and all has to be as before within"
+    f" within {PATIENCE_S:g} s outside the {1000 * DETECTION_S:.0f} ms after every injection, no request may take"
+    f" longer than {SLOWEST_REQUEST.unit.said(SLOWEST_REQUEST.limit)}, and all has to be as before within"
     f" {RECOVERY.unit.said(RECOVERY.limit)} of the heal; a network that cuts Redis off counts as Redis failing."
     " Whatever fails, no acknowledged order may be lost, no answer be wrong, no unit leak, no lock outlive its lease,"
     " and every unknown outcome has to be resolved; for a Postgres that is stopped, that takes"
@@ -42,19 +47,41 @@ def numbers(cell: Cell) -> tuple[str, ...]:
     if not cell.figures:
         return ("no figures",)
     recovered = "recovery not seen" if cell.recovered_s is None else f"back after {recovery(cell)}"
-    return _unbroken(f"{availability(cell)} decided"), _unbroken(recovered)
+    return _unbroken(f"{availability(cell)} in {PATIENCE_S:g} s"), _unbroken(recovered)
 
 
 def misses(cell: Cell) -> str:
     """The targets that it misses, in short; empty if there are none."""
-    return ", ".join(each.target.short for each in cell.missed)
+    return _short(cell.missed)
+
+
+def gaps(cell: Cell) -> str:
+    """The targets of which its trials can't say whether they are met; empty if there are none."""
+    return _short(cell.not_shown)
+
+
+def _short(judgements: Iterable[Judgement]) -> str:
+    return ", ".join(each.target.short for each in judgements)
+
+
+def targets(found: Matrix) -> str:
+    """How many targets were met over all cells, and which were not; empty if none was judged."""
+    counts = Counter(each.status for cell in found.cells for each in cell.judgements)
+    if not counts:
+        return ""
+    told = [f"{counts[Status.MET]:,} met"]
+    for status in (Status.MISSED, Status.NOT_SHOWN):
+        which = Counter(each.target.short for cell in found.cells for each in cell.judgements if each.status is status)
+        named = f" ({', '.join(f'{count} {name}' for name, count in which.most_common())})" if which else ""
+        told.append(f"{'✗ ' if which and status is Status.MISSED else ''}{counts[status]:,} {status}{named}")
+    return f"Targets while something fails: {', '.join(told)}."
 
 
 def as_text(cell: Cell | None) -> str:
     """All that stands in a cell."""
     if cell is None:
         return NOT_RUN
-    mark = f"; ✗ {misses(cell)}" if cell.missed else ""
+    mark = (f"; ✗ {misses(cell)}" if cell.missed else "") + (f"; ? {gaps(cell)}" if cell.not_shown else "")
     return f"{verdict(cell)}, {availability(cell)}, {recovery(cell)}{mark}"
 
 
@@ -64,7 +91,7 @@ def remarks(found: Matrix) -> list[str]:
     unjudged = sum(bool(each.not_shown) for each in found.cells)
     if unjudged:
         cells = "1 cell a target" if unjudged == 1 else f"{unjudged} cells targets"
-        told.append(f"In {cells} could not be judged for want of evidence; the cell's page says which, and why.")
+        told.append(f"In {cells} could not be judged for want of evidence (?); the cell's page says why.")
     bare = sum(not each.judgements for each in found.cells)
     if bare:
         cells = "1 cell has" if bare == 1 else f"{bare} cells have"

@@ -12,6 +12,7 @@ from reports.latency.figures import TrialFigures
 from reports.latency.statistics import Estimate
 from reports.matrix import Cell, FaultCase
 from reports.outages.answers import Answers
+from reports.outages.course import PATIENCE_S
 from reports.outages.judgement import Status
 from reports.outages.spans import Span
 from reports.outages.targets import LOCK_LEASE_S
@@ -98,8 +99,8 @@ def course_in_words(cell: Cell) -> list[str]:
     worst = cell.outage.estimate(lambda met: met.worst_second)
     if availability is not None and worst is not None:
         told.append(
-            f"Of the purchases, {exact_percent(availability.mean)} were decided, and {exact_percent(worst.mean)} of"
-            " those that arrived in the worst second."
+            f"Of the purchases, {exact_percent(availability.mean)} were decided within {PATIENCE_S:g} s, and"
+            f" {exact_percent(worst.mean)} of those that arrived in the worst second."
         )
     detected = cell.outage.estimate(lambda met: met.detected_s)
     if detected is not None:
@@ -121,7 +122,10 @@ def tiles(cell: Cell) -> list[Tile]:
     locks = _most([each.longest_lock_s for each in met])
     reads = _most([each.peak_database_reads_per_s for each in met])
     found = [
-        Tile(matrix_words.availability(cell), "decided, outside the detection window; worst trial"),
+        Tile(
+            matrix_words.availability(cell),
+            f"decided within {PATIENCE_S:g} s, outside the detection window; worst trial",
+        ),
         Tile(matrix_words.recovery(cell), "from the heal until as before; worst trial"),
         Tile(_seconds(_most([each.slowest_request_s for each in met])), "slowest request"),
         Tile(outage_tables.counted([Answers.of(each.verdict.findings).wrong for each in cell.trials]), "wrong answers"),

@@ -35,6 +35,7 @@ def page(summary: Summary, found: Matrix, gallery: Gallery) -> str:
         "page.html.j2",
         summary=summary,
         headline=headline(summary),
+        targets=matrix_words.targets(found),
         meaning=words.MEANING,
         rests_on=_tiers(summary),
         kills=kill_table(summary.verdict),

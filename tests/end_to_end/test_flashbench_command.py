@@ -54,6 +54,22 @@ def test_a_suite_passes_with_its_control_caught_and_a_report(
     assert {path.name for path in folder.iterdir()} >= {"report.html", "report.md", "report.json", "suite.json"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("protections",), "every scenario of protections has faults"),
+        (("smoke", "--seeds", "1"), "--seeds 1 can't tell a slower app from bad luck: --baseline needs"),
+    ],
+)
+def test_a_baseline_that_could_decide_nothing_is_refused_before_anything_runs(
+    arguments: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    done = flashbench("run", *arguments, "--baseline", "HEAD", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_audit_of_a_copy_says_the_same_offline_and_read_only(
     finished: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

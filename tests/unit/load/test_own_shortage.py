@@ -11,13 +11,16 @@ SCRIPT = """
 import os
 import resource
 import sys
+from collections import Counter
 from pathlib import Path
 
 import gevent
+import numpy as np
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 from locust.env import Environment
 
+from flashbench.evidence.columns import TRY_DTYPE
 from flashbench.load.briefing import Briefing
 from flashbench.load.buyer import Buyer
 from flashbench.load.worker import LoadWorker

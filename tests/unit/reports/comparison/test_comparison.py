@@ -115,8 +115,11 @@ def test_runs_without_a_trial_in_common_leave_nothing_to_compare(tmp_path: Path)
     found = compare(run(tmp_path / "base"), run(tmp_path / "new", strategies=("redis_lua",)))
     assert found.rows == ()
     assert found.exit_code is ExitCode.INVALID
-    assert render.title(found) == "PASS, latency not measured in both runs"
-    assert any("Only one of the runs has redis_lua, row_lock" in sentence for sentence in render.sentences(found))
+    assert render.title(found) == "PASS, latency not all measured in both runs"
+    assert render.sentences(found)[1:] == [
+        "Only one of the runs has redis_lua, row_lock, so that is not compared.",
+        "There is no latency of sales without faults to be judged: no strategy has it in both runs.",
+    ]
     page = write_comparison(found, tmp_path / "out").read_text()
     assert "There is nothing to compare" in page
     assert "There is nothing to compare" in (tmp_path / "out" / "comparison.md").read_text()
@@ -136,7 +139,7 @@ def test_what_only_one_side_measured_is_not_taken_for_equal(tmp_path: Path, lack
         ("row_lock", "sold p95"),
     }
     assert found.exit_code is ExitCode.INVALID
-    assert render.title(found) == "PASS, latency not measured in both runs"
+    assert render.title(found) == "PASS, latency not all measured in both runs"
     assert f"row_lock in sustained: sold p50 was not measured in {side}." in render.sentences(found)
 
 
@@ -155,6 +158,13 @@ def test_one_strategy_with_too_few_trials_is_not_covered_by_another_with_enough(
     assert {render.cells(found, row)[-1] for row in found.rows if row.strategy == "redis_lua"} == {
         "no difference called"
     }
+
+
+def test_runs_that_were_to_meet_faults_only_have_no_latency_to_be_judged(tmp_path: Path) -> None:
+    base, new = (run(tmp_path / name, seeds=1, faults=("redis_kill",)) for name in ("base", "new"))
+    found = compare(base, new)
+    assert found.exit_code is ExitCode.PASS
+    assert render.title(found) == "PASS, no latency to be judged"
 
 
 def _withhold(trial: Path) -> None:
