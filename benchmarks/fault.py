@@ -83,6 +83,15 @@ def scene_words(stack: StackInfo) -> str:
     return stack.model_dump_json(include=told, exclude_none=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an injection takes, relies on and must meet at some time; see ``Fault``."""
+
+    takes: frozenset[str]
+    relies: frozenset[str] = frozenset()
+    meets: frozenset[str] = frozenset()
+
+
 class FaultOptions(BaseModel):
     """What a suite can tell a fault; this is for those that can't be told anything. Every field has its bounds."""
 
@@ -99,8 +108,10 @@ class Fault(ABC):
 
     ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt; ``needs`` what the stack
     must offer. One that is ``momentary`` is over when it is done, so it is healed once it is seen to have bitten.
-    ``takes`` is what it has to itself while it lasts, by default the fault itself; of what it ``excludes``, no other
-    fault may hurt anything meanwhile.
+    ``takes`` is what nobody else may take or rely on while it lasts, beside the fault itself, ``relies`` what it can't
+    do without from its injection on, and ``meets`` what has to be there at some time for it to show that it took
+    effect. Of what it ``excludes``, no other fault may hurt anything meanwhile. ``heals_in_s`` is what being as before
+    takes at least, after which the next may come.
 
     Whatever a server, the proxy or the supervisor refuses may be raised by any of the methods. A fault that could not
     be prepared or injected is healed all the same, so ``heal`` and ``healed`` must bear to be called without.
@@ -109,8 +120,11 @@ class Fault(ABC):
     hurts: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
     momentary: ClassVar[bool] = False
-    takes: ClassVar[str] = ""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    relies: ClassVar[frozenset[str]] = frozenset()
+    meets: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
+    heals_in_s: ClassVar[float] = 0.5
     Options: ClassVar[type[FaultOptions]] = FaultOptions
 
     options: FaultOptions
@@ -121,9 +135,9 @@ class Fault(ABC):
         self.options = self.Options.model_validate(dict(options or {}))
 
     @classmethod
-    def claim(cls, options: FaultOptions) -> str:
-        """What an injection has to itself while it lasts."""
-        return f"{cls.takes or cls.__name__} {options.which}".rstrip()
+    def claim(cls, options: FaultOptions) -> Claim:
+        """What an injection has to itself while it lasts, and what it needs of what others may take."""
+        return Claim(cls.takes | {f"{cls.__name__} {options.which}".rstrip()}, cls.relies, cls.meets)
 
     def prepare(self) -> None:
         """What has to be done beforehand; called when the load is released."""
@@ -151,8 +165,15 @@ Injection: TypeAlias = tuple[type[Fault], FaultOptions]
 def bar_each_other(first: Injection, second: Injection) -> bool:
     """Whether two injections must not overlap."""
     (kind, options), (other, others) = first, second
-    same = kind.claim(options) == other.claim(others)
-    return same or other.hurts in kind.excludes or kind.hurts in other.excludes
+    mine, theirs = kind.claim(options), other.claim(others)
+    claimed = mine.takes & (theirs.takes | theirs.relies) or theirs.takes & mine.relies
+    return bool(claimed) or other.hurts in kind.excludes or kind.hurts in other.excludes
+
+
+def hides(first: Injection, second: Injection) -> bool:
+    """Whether the second could not show that it took effect as long as the first lasts."""
+    (kind, options), (other, others) = first, second
+    return bool(kind.claim(options).takes & other.claim(others).meets)
 
 
 def fault_class(name: str) -> type[Fault]:

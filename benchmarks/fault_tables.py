@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks.fault import FaultOptions, Injection, bar_each_other, fault_class
+from benchmarks.fault import FaultOptions, Injection, bar_each_other, fault_class, hides
 from flashbench.catalogue import nearest
 from flashbench.evidence.documents import PlannedFault
 
 MOST_TIMES = 100
-HEAL_S = 0.5  # at least, between the end of an injection and the next of the same
+_SEEN_S = 0.2  # within which a fault of the network shows that it took effect, if anything does
 
 
 class OptionError(Exception):
@@ -42,15 +42,26 @@ def repeated(planned: PlannedFault, times: int, every_s: float) -> tuple[Planned
 
 
 def clash(planned: Sequence[PlannedFault]) -> str | None:
-    """Why these can't all be injected, None if they can: two of them must not overlap, or one not heal yet."""
+    """Why these can't all be injected, or not all be seen to take effect; None if they can."""
     for first, second in combinations(sorted(planned, key=lambda each: each.at_s), 2):
-        over_s = first.at_s + first.for_s
-        if second.at_s < over_s + HEAL_S and bar_each_other(_injection(first), _injection(second)):
+        again_s = first.at_s + first.for_s + fault_class(first.fault).heals_in_s
+        if second.at_s < again_s and bar_each_other(_injection(first), _injection(second)):
             return (
-                f"{second.fault} at {second.at_s:g} s would meet {first.fault}, which lasts from {first.at_s:g} s to "
-                f"{over_s:g} s: let it begin at {over_s + HEAL_S:g} s or later"
+                f"{second.fault} at {second.at_s:g} s would meet {_span(first)}: let it begin at {again_s:g} s or later"
+            )
+    for one, other in permutations(planned, 2):
+        until_s = one.at_s + one.for_s + fault_class(one.fault).heals_in_s
+        within = one.at_s - _SEEN_S < other.at_s and other.at_s + other.for_s < until_s
+        if within and hides(_injection(one), _injection(other)):
+            return (
+                f"nothing could be seen of {other.fault} at {other.at_s:g} s within {_span(one)}:"
+                f" let it last until {until_s:g} s or longer, or begin earlier"
             )
     return None
+
+
+def _span(planned: PlannedFault) -> str:
+    return f"{planned.fault}, which lasts from {planned.at_s:g} s to {planned.at_s + planned.for_s:g} s"
 
 
 def _injection(planned: PlannedFault) -> Injection:

@@ -51,11 +51,9 @@ class HeldLock:
                 raise FaultError("what was to be locked is not there")
 
     def sessions(self) -> list[Waiting]:
-        """The app's sessions; none as long as no lock was taken."""
-        if self._pid is None:
-            return []
+        """The app's sessions."""
         with postgres_session(self._url) as watch:
-            found = watch.execute(_SESSIONS, {"holder": self._pid, "app": APP_NAME}).fetchall()
+            found = watch.execute(_SESSIONS, {"holder": self._pid or 0, "app": APP_NAME}).fetchall()
         return [Waiting(row["client_port"] or 0, row["waits"], row["waits_for_us"]) for row in found]
 
     def release(self) -> None:

@@ -7,13 +7,14 @@ import socket
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from benchmarks.fault import Fault, FaultOptions, Scene
+from benchmarks.fault import Claim, Fault, FaultOptions, Scene
 from benchmarks.probes import PATIENCE_S, SILENCE_S
 from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
-from flashbench.services.proxy.plan import host_and_port
+from flashbench.services.proxy.plan import host_and_port, server_place
 
 _QUIET_NS = 200_000_000  # after which a link over which nothing went is taken for one that nobody uses
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # Postgres answers one byte, before any login
@@ -44,6 +45,10 @@ class Links:
         self._asked.get(link, {}).pop(fault, None)
         return self.proxy.behave(link, self._together(link))
 
+    def asked(self, link: str) -> bool:
+        """Whether any fault still asks something of a link."""
+        return bool(self._asked.get(link))
+
     def connect(self, link: str) -> socket.socket:
         """A connection to the link's server as the app would make one, to be closed by the caller."""
         return socket.create_connection(host_and_port(self.proxy.place(link)), PATIENCE_S)
@@ -59,6 +64,18 @@ def redis_ping(text: str = "") -> bytes:
     """A PING that carries a text; Redis answers it, if only by saying that one must log in first."""
     words = [b"PING", *([text.encode()] if text else [])]
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def there(options: FaultOptions, answers: bool) -> str:
+    """Who has to be at the other end of the link, as faults of the servers call it."""
+    if options.which == "postgres":
+        return "the answers of Postgres"
+    return "the answers of Redis" if answers else "the process of Redis"
+
+
+def flow(options: FaultOptions) -> str:
+    """What a black hole takes from a link."""
+    return f"the flow to {options.which}"
 
 
 class LinkFault(Fault):
@@ -78,6 +95,12 @@ class LinkFault(Fault):
 
     options: Options
     shows: ClassVar[str]  # the count that a link raises when it does this
+    needs_answers: ClassVar[bool] = True  # or only somebody there, who may be silent
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> Claim:
+        """What becomes of the traffic can only be seen where there is some."""
+        return replace(super().claim(options), meets=frozenset({there(options, cls.needs_answers), flow(options)}))
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)
@@ -123,11 +146,13 @@ class LinkFault(Fault):
     def healed(self) -> str | None:
         if self._before is None:
             return "nothing was asked of the link"
+        if self.scene.links.asked(self.options.store):
+            return "the link does it no longer; what another fault asks of it still holds"
         if self._asking is None:
             self._asking = self.scene.links.connect(self.options.store)
             self._asking.settimeout(SILENCE_S)
             self._asked_s = time.monotonic()
-            self._asking.sendall(redis_ping() if self.options.store == "redis" else _SSL_REQUEST)
+            self._asking.sendall(self._question())
         try:
             answer = self._asking.recv(1024)
         except TimeoutError:  # another fault may hold it, and nobody is to wait for that here
@@ -138,7 +163,23 @@ class LinkFault(Fault):
             answer = b""
         self._asking.close()
         self._asking = None
-        return "a request over the link is answered" if answer else None
+        if answer:
+            return "a request over the link is answered"
+        return None if self._server_answers() else "the link does it no longer; its server itself does not answer"
+
+    def _server_answers(self) -> bool:
+        """Asked directly, since what another fault does to it is not the link's doing."""
+        url = self.scene.redis_url if self.options.store == "redis" else self.scene.database_url
+        try:
+            with socket.create_connection(host_and_port(server_place(url)), SILENCE_S) as connection:
+                connection.sendall(self._question())
+                return bool(connection.recv(1024))
+        except OSError:
+            return False
+
+    def _question(self) -> bytes:
+        """What any server of the kind answers at once."""
+        return redis_ping() if self.options.store == "redis" else _SSL_REQUEST
 
     def _counts(self) -> Counts:
         return self.scene.links.proxy.counts(self.options.store)

@@ -195,8 +195,8 @@ def _fault(file: _File, table: dict[str, Any], run_time_s: int) -> tuple[Planned
     times, every_s = file.whole(table, "times", 1, 1, fault_tables.MOST_TIMES), 0.0
     if times > 1:
         every_s = file.seconds(table, "every_s", run_time_s)
-        if every_s < for_s + fault_tables.HEAL_S:
-            least_s = for_s + fault_tables.HEAL_S
+        least_s = for_s + fault_class(name).heals_in_s
+        if every_s < least_s:
             raise file.error("every_s", f"must be at least {least_s:g}, since {name} lasts {for_s:g} s and has to heal")
     elif "every_s" in table:
         raise file.error("every_s", "says how often a fault comes again: give `times` as well, 2 or more")

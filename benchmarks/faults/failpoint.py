@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from benchmarks.fault import Fault, FaultError, FaultOptions, Scene
+from benchmarks.fault import Claim, Fault, FaultError, FaultOptions, Scene
 from benchmarks.workers import Workers
 
 
@@ -33,6 +33,13 @@ class Failpoint(Fault):
             return self.point
 
     options: Options
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> Claim:
+        """A worker that is killed leaves too few for those who need them all."""
+        kills = isinstance(options, cls.Options) and options.action == "kill"
+        relies = frozenset({"the workers of the app"} if kills else ())
+        return Claim(super().claim(options).takes, relies)
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

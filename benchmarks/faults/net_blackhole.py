@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.links import LinkFault
+from benchmarks.fault import Claim, FaultOptions
+from benchmarks.links import LinkFault, flow
 from flashbench.services.proxy.behaviour import Behaviour
 
 
@@ -10,6 +11,12 @@ class NetBlackhole(LinkFault):
     """Connections stand and new ones are taken, as when packets are dropped and sent again."""
 
     shows = "held_bytes"
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> Claim:
+        """It needs nobody at the other end, and nothing else is to be seen of the link meanwhile."""
+        own = super().claim(options)
+        return Claim(own.takes | {flow(options)})
 
     def behaviour(self) -> Behaviour:
         return Behaviour(blackhole=True)

@@ -14,6 +14,7 @@ class NetLatency(LinkFault):
     """Nothing is lost or reordered within a connection."""
 
     shows = "delayed_chunks"
+    needs_answers = False
 
     class Options(LinkFault.Options):
         """``latency_ms`` is added each way; ``jitter_ms`` adds anything from nothing to itself."""

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.fault import FaultError, Scene
-from benchmarks.links import LinkFault
+from benchmarks.fault import Claim, FaultError, FaultOptions, Scene
+from benchmarks.links import LinkFault, there
 from benchmarks.probes import PATIENCE_S, SILENCE_S, wait_for
 from flashbench.services.proxy.behaviour import Behaviour
 
@@ -17,6 +17,11 @@ class NetReset(LinkFault):
 
     shows = "resets"
     momentary = True
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> Claim:
+        """A connection that stands is all it needs: it is reset whether anything flows or not."""
+        return Claim(super().claim(options).takes, relies=frozenset({there(options, answers=False)}))
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -16,6 +16,9 @@ class PostgresRowLock(Fault):
     """As by a report or a repair that began a transaction and forgot about it. Other products are sold as ever."""
 
     hurts = "postgres"
+    takes = frozenset({"a lock in Postgres"})
+    meets = frozenset({"the flow to postgres"})
+    relies = frozenset({"the answers of Postgres"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

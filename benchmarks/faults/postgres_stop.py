@@ -21,6 +21,8 @@ class PostgresStop(Fault):
     """Every session is gone, and no transaction that was open has happened."""
 
     hurts = "postgres"
+    takes = frozenset({"the answers of Postgres"})
+    heals_in_s = 1.5
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

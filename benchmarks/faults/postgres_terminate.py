@@ -22,6 +22,7 @@ class PostgresTerminate(Fault):
 
     hurts = "postgres"
     momentary = True
+    relies = frozenset({"the answers of Postgres"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

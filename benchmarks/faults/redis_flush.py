@@ -15,6 +15,8 @@ class RedisFlush(Fault):
 
     hurts = "redis"
     momentary = True
+    takes = frozenset({"the memory of Redis"})
+    relies = frozenset({"the answers of Redis"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

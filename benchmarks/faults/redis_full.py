@@ -18,6 +18,8 @@ class RedisFull(Fault):
     """What is there can be read, deleted and left to expire, but not added to."""
 
     hurts = "redis"
+    takes = frozenset({"the memory of Redis"})
+    relies = frozenset({"the answers of Redis"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

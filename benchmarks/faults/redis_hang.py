@@ -11,7 +11,8 @@ class RedisHang(Fault):
     """Commands sent meanwhile wait in its sockets, and are executed when it goes on, however late that is."""
 
     hurts = "redis"
-    takes = "the answers of Redis"
+    takes = frozenset({"the answers of Redis"})
+    relies = frozenset({"the process of Redis"})
 
     def inject(self) -> None:
         self.scene.order("redis", Order.HANG)

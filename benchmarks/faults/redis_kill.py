@@ -16,7 +16,7 @@ class RedisKill(Fault):
     """Whatever Redis knew is gone: counters, holds, locks, tokens, cached products, scripts."""
 
     hurts = "redis"
-    takes = "the process of Redis"
+    takes = frozenset({"the process of Redis", "the answers of Redis", "the memory of Redis"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

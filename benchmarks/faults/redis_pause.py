@@ -23,7 +23,8 @@ class RedisPause(Fault):
     """
 
     hurts = "redis"
-    takes = "the answers of Redis"
+    takes = frozenset({"the answers of Redis"})
+    relies = frozenset({"the process of Redis"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -17,8 +17,9 @@ from pydantic import Field
 
 from benchmarks.fault import Fault, FaultError, FaultOptions, Scene
 from benchmarks.marker import Marker
-from benchmarks.probes import redis_client, redis_life, wait_for
+from benchmarks.probes import redis_client, wait_for
 from flashbench.services.proxy.behaviour import Behaviour
+from flashbench.services.proxy.plan import server_place
 from flashbench.trial.stores import OWN_NAME
 
 _IN_SYNC_LIMIT_S = 2.0
@@ -33,6 +34,7 @@ class RedisPromotion(Fault):
 
     hurts = "redis"
     needs = frozenset({"proxy", "replica"})
+    heals_in_s = 3.0
     excludes = frozenset({"redis"})  # what others would hurt is the server that the app has left
 
     class Options(FaultOptions):
@@ -75,7 +77,7 @@ class RedisPromotion(Fault):
         missed = self._written - (int(state["second_repl_offset"]) - 1)
         if state["role"] != "master" or missed <= 0 or self._marker.read(self._replica_url) is not None:
             return None
-        if redis_life(self._as_the_app()) != redis_life(self._replica_url):
+        if self.scene.links.proxy.leads_to(_APP_LINK) != server_place(self._replica_url):
             return None
         return (
             f"the app's link leads to a primary that lacks the last {missed} bytes of what the old one wrote; "
@@ -129,10 +131,6 @@ class RedisPromotion(Fault):
             raise FaultError("Redis has no replica that could be promoted")
         with redis_client(self._replica_url) as replica:
             wait_for(lambda: _follows(replica), _IN_SYNC_LIMIT_S, "the replica to be in sync with its primary")
-
-    def _as_the_app(self) -> str:
-        """The URL of Redis by which the app reaches whoever is the primary."""
-        return self.scene.links.proxy.by_way_of(_APP_LINK, self._replica_url)
 
 
 def _replication(server: redis.Redis) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class RedisRestart(Fault):
 
     hurts = "redis"
     momentary = True
-    takes = "the process of Redis"
+    takes = frozenset({"the process of Redis", "the answers of Redis", "the memory of Redis"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -15,6 +15,7 @@ class RedisScriptFlush(Fault):
 
     hurts = "redis"
     momentary = True
+    relies = frozenset({"the answers of Redis"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -16,6 +16,7 @@ class WorkerHang(Fault):
     """As by a long pause of its machine. It wakes up in the middle of what it did, and leases may have run out."""
 
     hurts = "app"
+    takes = frozenset({"the workers of the app"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

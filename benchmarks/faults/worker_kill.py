@@ -15,6 +15,8 @@ class WorkerKill(Fault):
     """Whatever it had under way ends where it was: locks, holds and transactions have lost their owner."""
 
     hurts = "app"
+    takes = frozenset({"the workers of the app"})
+    heals_in_s = 1.4
     momentary = True
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:

@@ -22,6 +22,7 @@ from flashbench.services.unprivileged import dies_with_parent
 _directly = build_opener(ProxyHandler({}))  # whatever proxy the environment names, this is about loopback
 
 READY_LIMIT_S = 30
+DATABASE_START_S = 3600  # longer than any load: a worker that gives up makes uvicorn end all the others
 HEALTHCHECK_LIMIT_S = 120  # longer than any fault: uvicorn kills a worker that is silent for so long
 
 
@@ -52,6 +53,7 @@ def start_app(
         "TARGET_APP_REDIS_URL": redis_url,
         "TARGET_APP_ADMIN_TOKEN": admin_token,
         "TARGET_APP_STRATEGIES": json.dumps(request.plugins),
+        "TARGET_APP_DATABASE_START_S": str(DATABASE_START_S),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         **({"TARGET_APP_FAILPOINTS": str(failpoints)} if failpoints is not None else {}),
         **request.app_environment,

@@ -10,7 +10,7 @@ import numpy as np
 from flashbench.vocabulary import Outcome
 from reports.outages.answers import Answers, Unknowns
 from reports.outages.course import WINDOW_S, Course
-from reports.outages.faults import CRASHES
+from reports.outages.faults import CRASHES, Hurts
 from reports.outages.locks import Locks
 from reports.outages.recovery import Normal, Recovery, recoveries
 from reports.outages.spans import Span
@@ -91,12 +91,12 @@ def outage(
     return OutageFigures(
         spans=met,
         bitten=len(met) >= planned and all(each.bit_s is not None for each in met),
-        in_time=course.lasts_s > from_s,
+        in_time=course.lasts_s > max(span.from_s for span in met),
         offered_per_s=course.offered_per_s,
         availability=course.availability(0.0, course.ended_s),
         availability_outside=course.availability_outside([(each.from_s, each.from_s + DETECTION_S) for each in met]),
         worst_second=course.worst_second,
-        detected_s=_detected_s(vitals, from_s, to_s),
+        detected_s=_detected_s(vitals, _redis_fails_s(met), to_s),
         first_answer_s=float(later.min() - from_s) if len(later) else None,
         floor_per_s=float(course.window_goodput[during].min()) if during.any() else None,
         slowest_ms=_slowest_ms(course, from_s, to_s),
@@ -132,6 +132,11 @@ def _recovered(seen: Sequence[Recovery]) -> tuple[float | None, str, float | Non
     if seen[-1].took_s is None:
         return None, "not within the load", seen[-1].watched_s
     return max(each.took_s for each in seen if each.took_s is not None), "", None
+
+
+def _redis_fails_s(met: Sequence[Span]) -> float:
+    """When the first of the faults began that has to do with Redis; of any, if none has."""
+    return min((each.from_s for each in met if each.hurts is Hurts.REDIS), default=met[0].from_s)
 
 
 def _detected_s(vitals: Vitals | None, from_s: float, to_s: float) -> float | None:

@@ -28,6 +28,7 @@ log = logging.getLogger("target_app.postgres")
 SCHEMA = Path(__file__).with_name("schema.sql")
 RELEASE_LIMIT_S = 1.0
 START_RETRY_S = 0.25
+SCHEMA_LIMIT_S = 5.0
 SCHEMA_LOCK = 0x7A26E7  # an advisory lock, since all workers create the schema at the same moment
 
 # What says that Postgres, or the way to it, is gone; anything else that it raises is a bug or an answer.
@@ -50,6 +51,8 @@ AWAY_AT_START = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 # What says that Postgres gave up waiting, or had to choose a victim: nothing was written.
 BUSY = (
@@ -92,6 +95,8 @@ class PostgresPool:
         while True:
             try:
                 return await cls._connect(settings)
+            except asyncpg.ClientConfigurationError:
+                raise
             except AWAY_AT_START as error:
                 if time.monotonic() >= give_up_s:
                     raise
@@ -103,11 +108,11 @@ class PostgresPool:
         url = settings.database_url.get_secret_value()
         connection = await asyncpg.connect(url, timeout=5, server_settings={"application_name": "target_app"})
         try:
-            async with connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
-                await connection.execute(SCHEMA.read_text())
+            # Statements that are sent together are one transaction, and one wait that has a limit.
+            schema = f"SELECT pg_advisory_xact_lock({SCHEMA_LOCK});\n{SCHEMA.read_text()}"
+            await connection.execute(schema, timeout=SCHEMA_LIMIT_S)
         finally:
-            await connection.close()
+            connection.terminate()
         statement_ms = round(settings.statement_timeout_s * 1000)
         pool = await asyncpg.create_pool(
             url,

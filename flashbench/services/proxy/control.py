@@ -2,7 +2,7 @@
 
 One request a connection, on loopback, as to the supervisor: a line of JSON with ``secret``, ``link`` and one of
 ``behave``, ``point``, ``counts`` and ``place``, answered by a line ``{"done_ns"}`` (CLOCK_MONOTONIC, when it was in
-force), ``{"counts"}``, ``{"place"}`` or ``{"refused"}``.
+force), ``{"counts"}``, ``{"place", "leads_to"}`` or ``{"refused"}``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class ProxyControl:
     def place(self, link: str) -> str:
         """``host:port`` at which clients reach a link's server through the proxy."""
         return str(self._desk.ask(link=link, place=True)["place"])
+
+    def leads_to(self, link: str) -> str:
+        """``host:port`` of the server that clients reach through the link at present."""
+        return str(self._desk.ask(link=link, place=True)["leads_to"])
 
     def by_way_of(self, link: str, url: str) -> str:
         """The URL of a server as clients reach it through a link."""
@@ -86,7 +90,7 @@ class ProxyDesk:
             case {"counts": True}:
                 return {"counts": link.counts.model_dump()}
             case {"place": True}:
-                return {"place": link.place}
+                return {"place": link.place, "leads_to": link.leads_to}
             case _:
                 raise OrderRefusedError("that is not an order")
         return {"done_ns": time.monotonic_ns()}

@@ -8,7 +8,7 @@ from random import Random
 
 from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.connection import Connection, reset
-from flashbench.services.proxy.plan import LinkPlan, host_and_port
+from flashbench.services.proxy.plan import LinkPlan, host_and_port, written_place
 
 MOST_CONNECTIONS = 1000  # standing ones; further ones are refused
 CONNECT_LIMIT_S = 10.0
@@ -32,6 +32,11 @@ class Link:
     def place(self) -> str:
         """Where clients reach it."""
         return f"127.0.0.1:{self._plan.port}"
+
+    @property
+    def leads_to(self) -> str:
+        """The server that clients reach through it."""
+        return written_place(*self._to)
 
     @property
     def standing(self) -> int:
@@ -58,11 +63,13 @@ class Link:
 
     async def behave(self, behaviour: Behaviour) -> None:
         """Do this from now on; in force when it returns."""
-        held, self.behaviour = self.behaviour.blackhole, behaviour
+        held, cut_before = self.behaviour.blackhole, self.behaviour.cut_after_bytes
+        self.behaviour = behaviour
         if behaviour.reset or behaviour.refuse:
             self._reset_all()
         for connection in list(self._connections):
-            connection.allowance = behaviour.cut_after_bytes
+            if behaviour.cut_after_bytes != cut_before:  # else what it has brought since then counts on
+                connection.allowance = behaviour.cut_after_bytes
             if behaviour.blackhole and not held:
                 connection.hold()
             elif held and not behaviour.blackhole:

@@ -44,6 +44,11 @@ def server_place(url_or_host_port: str) -> str:
             "a proxy needs one host and port to lead to: write the URL as scheme://user:password@127.0.0.1:1234/…, "
             "or leave it out for an embedded server."
         )
+    return written_place(host, port)
+
+
+def written_place(host: str, port: int) -> str:
+    """``host:port``, the host in brackets if it is an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -14,6 +14,8 @@ import httpx
 import psutil
 import pytest
 
+from benchmarks.fault import Scene
+from benchmarks.workers import Workers
 from flashbench.evidence.documents import SaleItem, SaleSpec
 from flashbench.services import Stack, StackRequest
 from flashbench.services.control import Control, Order
@@ -27,6 +29,7 @@ from tests.waiting import until
 BUYERS = 6
 PAUSE_S = 0.01
 BACK_LIMIT_S = 3.0
+_OF_WORKERS = ("control", "redis_url", "database_url", "base_url", "app_pid", "app_workers")
 
 
 class Crowd:
@@ -137,6 +140,34 @@ def test_the_app_reaches_its_stores_through_the_proxy_and_sells_again_when_the_w
 
     ledger = {row.key for row in target.ledger(sale_id)}
     assert {key for key, outcome in buyers.told.items() if outcome is Outcome.SOLD} - ledger == set()
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        *(Behaviour(cut_after_bytes=after) for after in (500, 1000, 1500)),
+        Behaviour(drop_reply=True, matching="CREATE"),
+        Behaviour(drop_reply=True, matching="CREATE", ending="silence"),
+    ],
+    ids=str,
+)
+def test_a_worker_that_starts_over_a_broken_link_waits_for_a_whole_one(stack: Stack, behaviour: Behaviour) -> None:
+    """One that gave up would take all the others with it: uvicorn ends when a worker fails to start."""
+    assert stack.info.app_pid is not None
+    assert stack.info.proxy is not None
+    proxy, head = ProxyControl(stack.info.proxy), psutil.Process(stack.info.app_pid)
+    workers = Workers(Scene(**{field: getattr(stack.info, field) for field in _OF_WORKERS}))
+    proxy.behave("postgres", behaviour)
+    victim = workers.one(0)
+    spoilt = proxy.counts("postgres").cut + proxy.counts("postgres").dropped_replies
+    victim.kill()
+    assert until(lambda: proxy.counts("postgres").cut + proxy.counts("postgres").dropped_replies >= spoilt + 2)
+
+    proxy.behave("postgres", Behaviour())
+
+    assert until(workers.all_ready), "the app's workers are not back"
+    assert head.is_running()
 
 
 def test_the_app_is_told_where_its_failpoints_are_armed(stack: Stack) -> None:

@@ -111,6 +111,73 @@ def test_injections_that_would_undo_each_other_are_refused(tmp_path: Path, table
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("redis_hang", "redis_kill"),  # its process is asked for its name before it is killed
+        ("redis_pause", "redis_script_flush"),
+        ("redis_full", "redis_restart"),  # which would end it early
+        ("redis_kill", "redis_hang"),  # nobody is there to be stopped
+        ("postgres_stop", "postgres_row_lock"),
+        ("postgres_row_lock", "postgres_pool"),  # one lock would wait for the other
+        ("worker_hang", "worker_kill"),  # nobody would be left
+        ("postgres_pool", "worker_kill"),  # a new worker's first session is no pool
+    ],
+)
+def test_what_needs_what_another_fault_has_taken_is_refused(tmp_path: Path, first: str, second: str) -> None:
+    for one, other in ((first, second), (second, first)):
+        with pytest.raises(UsageError, match=f"{other} at 2 s would meet {one}, which lasts from 1 s to 4 s"):
+            faults(tmp_path, f'fault = "{one}"\nat_s = 1\nfor_s = 3', f'fault = "{other}"\nat_s = 2\nfor_s = 1')
+
+
+def test_workers_that_die_at_points_of_their_own_may_do_so_together_but_not_while_one_is_taken(tmp_path: Path) -> None:
+    kill, pause, gone = (
+        'fault = "failpoint"\npoint = "after_hold"\nat_s = 2\nfor_s = 1',
+        'fault = "failpoint"\npoint = "before_commit"\naction = "pause"\nat_s = 2\nfor_s = 1',
+        'fault = "worker_kill"\nat_s = 1\nfor_s = 3',
+    )
+    assert len(faults(tmp_path, kill, pause)) == 2
+    assert len(faults(tmp_path, pause, gone)) == 2
+    with pytest.raises(UsageError, match="failpoint at 2 s would meet worker_kill"):
+        faults(tmp_path, kill, gone)
+
+
+@pytest.mark.parametrize(
+    ("around", "within"),
+    [
+        ('fault = "redis_kill"', 'fault = "net_drop_reply"\nstore = "redis"'),
+        ('fault = "redis_hang"', 'fault = "net_cut"\nstore = "redis"'),
+        ('fault = "postgres_stop"', 'fault = "net_latency"\nstore = "postgres"'),
+        ('fault = "net_blackhole"\nstore = "redis"', 'fault = "net_latency"\nstore = "redis"'),
+        ('fault = "net_blackhole"\nstore = "postgres"', 'fault = "postgres_row_lock"'),
+    ],
+)
+def test_what_could_never_be_seen_within_another_fault_is_refused_and_may_outlast_it(
+    tmp_path: Path, around: str, within: str
+) -> None:
+    around = f"{around}\nat_s = 2\nfor_s = 3"
+    with pytest.raises(UsageError, match=r"nothing could be seen of .* at 3 s within .*: let it last until \d"):
+        faults(tmp_path, around, f"{within}\nat_s = 3\nfor_s = 1")
+    assert len(faults(tmp_path, around, f"{within}\nat_s = 3\nfor_s = 5")) == 2
+    assert len(faults(tmp_path, around, f"{within}\nat_s = 1\nfor_s = 2")) == 2
+
+
+@pytest.mark.parametrize(
+    ("around", "within"),
+    [
+        ('fault = "redis_hang"', 'fault = "net_blackhole"\nstore = "redis"'),
+        ('fault = "redis_hang"', 'fault = "net_latency"\nstore = "redis"'),
+        ('fault = "redis_kill"', 'fault = "net_latency"\nstore = "postgres"'),
+        ('fault = "net_blackhole"\nstore = "redis"', 'fault = "net_reset"\nstore = "redis"'),
+        ('fault = "net_blackhole"\nstore = "redis"', 'fault = "redis_promotion"'),
+        ('fault = "worker_hang"', 'fault = "postgres_row_lock"'),
+    ],
+)
+def test_what_shows_all_the_same_may_lie_within_another_fault(tmp_path: Path, around: str, within: str) -> None:
+    found = faults(tmp_path, f"{around}\nat_s = 2\nfor_s = 3", f"{within}\nat_s = 3\nfor_s = 1")
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
     ("table", "sentence"),
     [
         ('fault = "net_latency"', "key 'store': is missing: it must be 'redis' or 'postgres'"),
