@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 
+from benchmarks.fault import fault_class
 from benchmarks.plan import PlannedRun
 from benchmarks.telemetry.plan import Plan
+from flashbench.evidence.documents import PlannedFault
 from flashbench.services import StackInfo
+
+_LASTING = {"app worker": "app", "postgres": "postgres"}  # by group, whom a fault hurts that ends it
 
 
 def companions(run: PlannedRun, stack: StackInfo, *, watched: bool) -> dict[str, list[str]]:
     """Commands by name: telemetry if the stack is to be watched, faults where the scenario plans any."""
     found = {}
     if watched:
-        plan = telemetry_plan(stack).model_dump_json()
+        plan = telemetry_plan(stack, run.scenario.faults).model_dump_json()
         found["telemetry"] = [sys.executable, "-m", "benchmarks.telemetry", plan]
     if run.scenario.faults:
         planned = json.dumps([each.model_dump() for each in run.scenario.faults])
@@ -22,8 +27,12 @@ def companions(run: PlannedRun, stack: StackInfo, *, watched: bool) -> dict[str,
     return found
 
 
-def telemetry_plan(stack: StackInfo) -> Plan:
-    """What there is to be watched of a stack."""
+def telemetry_plan(stack: StackInfo, faults: Sequence[PlannedFault] = ()) -> Plan:
+    """What there is to be watched of a stack, and who has to last while it meets these faults.
+
+    A Redis that ends unasked is an outage that the app has to bear, and is shown as such.
+    """
+    hurt = {fault_class(each.fault).hurts for each in faults}
     own = {"postgres": stack.postgres, "redis": stack.redis}
     return Plan(
         processes={"app worker": stack.app_pid} if stack.app_pid is not None else {},
@@ -34,4 +43,5 @@ def telemetry_plan(stack: StackInfo) -> Plan:
             if server.pid is not None
         },
         gauges=stack.gauges,
+        lasting=frozenset(group for group, whose in _LASTING.items() if whose not in hurt),
     )

@@ -18,6 +18,7 @@ from benchmarks.telemetry.plan import Plan
 from benchmarks.telemetry.postgres import Postgres
 from benchmarks.telemetry.processes import Processes
 from benchmarks.telemetry.redis import Redis
+from benchmarks.telemetry.roll import Roll
 from benchmarks.telemetry.source import Reading, Source
 
 TICK_NS = 100_000_000
@@ -58,7 +59,9 @@ def main(words: list[str]) -> int:
     """Accompany one trial."""
     os.nice(NICE)
     trial = Trial()
-    all_sources = sources(trial.opened, Plan.model_validate_json(words[0]))
+    plan = Plan.model_validate_json(words[0])
+    all_sources = sources(trial.opened, plan)
+    roll = Roll(plan)
     with (trial.opened.folder / FILE).open("a") as file:
         sample(all_sources, file)
         trial.ready()
@@ -69,6 +72,8 @@ def main(words: list[str]) -> int:
                 trial.listen_until(due_ns)
             sample(all_sources, file)
             file.flush()
+    for sentence in roll.missing():
+        sys.stdout.write(f"{sentence}\n")
     for source in all_sources:
         source.close()
     return 0

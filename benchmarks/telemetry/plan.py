@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Plan(BaseModel):
-    """Which processes to watch, as ``Processes`` wants them, and where the app's workers keep their gauges."""
+    """Which processes to watch, as ``Processes`` wants them, and where the app's workers keep their gauges.
+
+    ``lasting``: those groups of which nobody may end, since no fault is planned that would end them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -16,3 +19,4 @@ class Plan(BaseModel):
     apart: frozenset[str]
     replaced: dict[str, tuple[int, str]]
     gauges: Path
+    lasting: frozenset[str] = frozenset()

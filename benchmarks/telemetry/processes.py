@@ -63,6 +63,15 @@ class Processes:
                 yield Reading(name, "cpu_s", sum(spent for spent, _ in used.values()))
                 yield Reading(name, "memory_bytes", sum(held for _, held in used.values()))
 
+    def heads(self, name: str) -> frozenset[int]:
+        """The processes of a group without those below them; of one whose children are apart, they and their parent."""
+        if name in self._replaced:
+            parent, begins = self._replaced[name]
+            return frozenset(pid for pid in _children(parent) if _name(pid).startswith(begins) and _lives(pid))
+        root = self._roots[name]
+        below = (pid for pid in _children(root) if not _is_helper(pid)) if name in self._apart else ()
+        return frozenset(pid for pid in (root, *below) if _lives(pid))
+
     def close(self) -> None:
         """Close what is open in /proc."""
         self._forget(set())
@@ -136,6 +145,14 @@ def _children(pid: int) -> list[int]:
     except OSError:
         pass
     return found
+
+
+def _lives(pid: int) -> bool:
+    """Whether it is there, and no mere entry that its parent has not read yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
 
 
 def _name(pid: int) -> str:

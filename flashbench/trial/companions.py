@@ -2,7 +2,8 @@
 
 A companion is a command. It says ``ready`` on its standard output, and hears of the trial in lines of JSON on its
 standard input: ``{"opened": …}`` at its start, ``{"released_ns": …}`` when the load begins, ``{"over_ns": …}`` when
-the load has ended. It then puts things back as they were, ends its files, and exits with 0.
+the load has ended. It then puts things back as they were, ends its files, says what bars a PASS, a sentence a line and
+few of them, and exits with 0.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ FINISH_LIMIT_S = 40.0  # longer than a server takes to come back
 
 
 class Companions:
-    """All companions of one trial, by name. Those that fail are named in ``failed``, and the trial goes on."""
+    """All companions of one trial, by name. Those that fail are named in ``failed``, and the trial goes on.
+
+    ``said`` is what those that ended well had to say.
+    """
 
     def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
         self._commands = commands
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.failed: list[str] = []
+        self.said: list[str] = []
 
     def begin(self, opened: Mapping[str, Any]) -> None:
         """Start them, tell them of the open sale, and wait until all are ready."""
@@ -62,6 +67,8 @@ class Companions:
             else:
                 if code != 0:
                     self._lose(name, f"failed with exit code {code}")
+                else:
+                    self.said += _pipe(process.stdout).read().decode(errors="replace").splitlines()
 
     def __enter__(self) -> Self:
         return self

@@ -170,7 +170,7 @@ class _Life:
         if self._outcome.released_ns is not None:
             self._moments["released_ns"] = self._outcome.released_ns
         self._moments["load_ended_ns"] = self._outcome.ended_ns
-        self._problems += self._outcome.problems
+        self._problems += (*self._outcome.problems, *companions.said)
 
     def settle(self) -> None:
         """Nothing that the load started may still be under way when the drain begins."""

@@ -117,8 +117,7 @@ def test_a_stack_that_is_killed_costs_one_trial(place: Path) -> None:
     assert len(list(folder.glob(f"002-*/{VERDICT}"))) == 1
 
 
-def test_an_app_without_its_head_is_accused_of_nothing_and_does_not_meet_the_next_trial(place: Path) -> None:
-    """Its workers go on selling, but nobody would replace one that dies."""
+def test_an_app_that_is_killed_is_accused_of_nothing_and_does_not_meet_the_next_trial(place: Path) -> None:
     run = Run(place)
     run.until_in_trial(1)
     run.child("flashbench.services.watchful_uvicorn").kill()
@@ -128,8 +127,44 @@ def test_an_app_without_its_head_is_accused_of_nothing_and_does_not_meet_the_nex
     (folder,) = folders(place)
     (struck,) = folder.glob(f"001-*/{VERDICT}")
     (after,) = folder.glob(f"002-*/{VERDICT}")
-    assert VerdictDocument.from_json(struck.read_bytes()).verdict in (Verdict.PASS, Verdict.UNPROVEN), shown
+    verdict = VerdictDocument.from_json(struck.read_bytes())
+    assert verdict.verdict is Verdict.UNPROVEN, shown
+    assert "a process of the app ended during the load, which no fault had planned" in verdict.reasons
     assert VerdictDocument.from_json(after.read_bytes()).verdict is not Verdict.UNPROVEN, shown
+
+
+CALM = """
+strategies = ["row_lock"]
+
+[[scenarios]]
+name = "sustained"
+users = 10
+run_time_s = 5
+arrivals_per_s = 50
+stock = 300
+"""
+
+
+@pytest.mark.parametrize(
+    ("parent", "victim", "what"),
+    [
+        ("flashbench.services.watchful_uvicorn", "spawn_main", "a process of the app"),
+        ("flashbench.services.supervisor", "postgres", "Postgres"),
+    ],
+)
+def test_what_is_killed_by_hand_and_comes_back_bars_a_pass(place: Path, parent: str, victim: str, what: str) -> None:
+    (place / "tiny.toml").write_text(CALM)
+    run = Run(place)
+    run.until_in_trial(1)
+    assert until(lambda: any((place / "out").glob("*/001-*/telemetry.ndjson")))
+    next(each for each in run.child(parent).children() if victim in " ".join(each.cmdline())).kill()
+    _, shown = run.end()
+
+    (folder,) = folders(place)
+    (struck,) = folder.glob(f"001-*/{VERDICT}")
+    verdict = VerdictDocument.from_json(struck.read_bytes())
+    assert verdict.verdict is Verdict.UNPROVEN, shown
+    assert verdict.reasons == (f"{what} ended during the load, which no fault had planned",)
 
 
 HANGING = """

@@ -53,6 +53,15 @@ def test_one_that_does_not_get_ready_or_fails_is_named_and_the_others_go_on(tmp_
     assert "over_ns" in (tmp_path / "heard").read_text()
 
 
+def test_what_one_says_at_its_end_is_heard_if_it_ended_well(tmp_path: Path) -> None:
+    speaks = "import sys; print('ready', flush=True); sys.stdin.read(); print(sys.argv[1]); sys.exit(int(sys.argv[2]))"
+    commands = {"witness": python(speaks, "Postgres ended", "0"), "liar": python(speaks, "the app ended", "1")}
+    with Companions(commands) as companions:
+        companions.begin({})
+        companions.finish(9)
+    assert companions.said == ["Postgres ended"]
+
+
 def test_none_outlives_its_trial() -> None:
     before = set(psutil.Process().children())
     with Companions({"stubborn": python("print('ready', flush=True)\nwhile True: pass")}) as companions:
