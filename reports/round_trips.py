@@ -101,7 +101,22 @@ def ranking_words(found: RoundTrips) -> str:
     if all(ranking == first for _, ranking in rankings):
         return f"By sales per second the order is the same at every round trip: {_order(first)}.{but}"
     told = "; ".join(f"at {each.set_ms:g} ms {_order(ranking)}" for each, ranking in rankings)
-    return f"By sales per second the order changes: {told}.{but}"
+    if _some_change_places([ranking for _, ranking in rankings]):
+        return f"By sales per second the order changes: {told}.{but}"
+    return f"By sales per second no two change places, but they are not told apart at every round trip: {told}.{but}"
+
+
+def _some_change_places(rankings: Sequence[Sequence[Sequence[str]]]) -> bool:
+    """Whether one strategy is ahead of another in one ranking, and behind it in another."""
+    ahead = {
+        (one, other)
+        for ranking in rankings
+        for place, rank in enumerate(ranking)
+        for one in rank
+        for later in ranking[place + 1 :]
+        for other in later
+    }
+    return any((other, one) in ahead for one, other in ahead)
 
 
 def _order(ranking: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ from reports.outages.locks import Locks
 from reports.outages.recovery import Normal, Recovery, recoveries
 from reports.outages.spans import Span
 from reports.outages.targets import DETECTION_S, LOCK_LEASE_S, RECOVERY_S
-from reports.outages.vitals import OPEN, Line, Vitals
+from reports.outages.vitals import OPEN, TICK_S, Line, Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class OutageFigures:
     began during the outage. ``slowest_ms``: of the purchases that arrived during it. ``slowest_request_s``: of all
     requests from the first injection on. ``errors``: tries that ended so from then on. ``recovered_s``: from a
     heal, by the rule of ``recovery``, in the worst of ``recoveries`` that could be judged; ``why_not`` says why
-    there is none, ``unrecovered_s`` for how long a recovery would have been seen. ``counter_back_s``: from the last
-    heal until the strategy's counter was seen in Redis again. Peaks are of the time from the first injection on,
-    those of Postgres over a second. ``keeps_locks``: whether there are locks in Redis to be watched.
-    ``longest_lock_s``: one owner's, as far as it was seen; ``stale_locks`` were held for longer than their lease,
-    at any time after the first injection. ``in_time``: stock lasted until the faults came. ``bitten``: all that
-    were planned came, and were seen to take effect.
+    there is none, ``unrecovered_s`` for how long a recovery would have been seen. ``counter_right_s``: from the
+    last heal until the strategy's counter in Redis was seen to say what Postgres does. Peaks are of the time from
+    the first injection on, those of Postgres over a second. ``keeps_locks``: whether there are locks in Redis to be
+    watched. ``longest_lock_s``: one owner's, as far as it was seen; ``stale_locks`` were held for longer than their
+    lease, at any time after the first injection. ``in_time``: stock lasted until the faults came. ``bitten``: all
+    that were planned came, and were seen to take effect.
     """
 
     spans: tuple[Span, ...]
@@ -55,7 +55,7 @@ class OutageFigures:
     recovered_s: float | None
     why_not: str
     unrecovered_s: float | None
-    counter_back_s: float | None
+    counter_right_s: float | None
     peak_statements_per_s: float | None
     peak_database_reads_per_s: float | None
     oldest_transaction_s: float | None
@@ -106,7 +106,7 @@ def outage(
         recovered_s=recovered_s,
         why_not=why_not,
         unrecovered_s=unrecovered_s,
-        counter_back_s=_counter_back_s(vitals, healed_s),
+        counter_right_s=_counter_right_s(vitals, from_s, healed_s, course),
         peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None, from_s),
         peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None, from_s),
         oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None, from_s),
@@ -152,10 +152,15 @@ def _detected_s(vitals: Vitals | None, from_s: float, to_s: float) -> float | No
     return max(opened) - from_s if opened else None
 
 
-def _counter_back_s(vitals: Vitals | None, healed_s: float) -> float | None:
-    if vitals is None or vitals.redis_stock is None:
+def _counter_right_s(vitals: Vitals | None, from_s: float, healed_s: float, course: Course) -> float | None:
+    """The stores are read one after the other, while units are sold: what they are apart before the fault is right."""
+    if vitals is None or vitals.redis_stock is None or vitals.postgres_stock is None:
         return None
-    seen = vitals.redis_stock.at_s[vitals.redis_stock.at_s >= healed_s]
+    at_s, counted = vitals.redis_stock.at_s, vitals.redis_stock.values
+    apart = np.abs(counted - np.interp(at_s, vitals.postgres_stock.at_s, vitals.postgres_stock.values))
+    sold_between = TICK_S * float(course.window_goodput.max(initial=0.0))
+    right = at_s[apart <= max(sold_between, float(apart[at_s < from_s].max(initial=0.0)))]
+    seen = right[right >= healed_s]
     return float(seen[0] - healed_s) if len(seen) else None
 
 

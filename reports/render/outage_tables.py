@@ -32,7 +32,7 @@ def stores(summary: Summary, case: str) -> Table:
     return Table(
         headings=(
             *("strategy", "wrong answers", "unknowns resolved", "longest lock, s", "locks past lease"),
-            *("oldest transaction, s", "counter back, s", "peak stmts/s", "peak product reads/s"),
+            *("oldest transaction, s", "counter right, s", "peak stmts/s", "peak product reads/s"),
         ),
         rows=tuple(_stores(row) for row in summary.outage_rows(case)),
     )
@@ -116,7 +116,7 @@ def _stores(row: Outage) -> tuple[str, ...]:
         estimate(row.estimate(lambda each: each.longest_lock_s), 1),
         counted([each.stale_locks for each in met]),
         estimate(row.estimate(lambda each: each.oldest_transaction_s), 2),
-        estimate(row.estimate(lambda each: each.counter_back_s), 1),
+        estimate(row.estimate(lambda each: each.counter_right_s), 1),
         estimate(row.estimate(lambda each: each.peak_statements_per_s), 0),
         estimate(row.estimate(lambda each: each.peak_database_reads_per_s), 0),
     )

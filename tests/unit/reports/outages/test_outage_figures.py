@@ -130,7 +130,19 @@ def test_part_of_a_sum_is_not_shown_as_less_of_everything(tmp_path: Path) -> Non
     assert trial.vitals.redis_stock.values.tolist() == [140, 100]
     assert trial.vitals.postgres_stock is not None
     assert trial.vitals.postgres_stock.values.tolist() == [90], "of what is followed in Redis"
-    assert met(builder_again(builder, tmp_path)).counter_back_s == pytest.approx(2.0)
+    assert met(builder_again(builder, tmp_path)).counter_right_s == pytest.approx(2.0)
+
+
+def test_a_counter_is_right_when_it_says_what_postgres_does_and_not_when_there_is_one_again(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5, "redis_rollback")
+    in_postgres = {tick / 10: 120.0 - tick for tick in range(100)}
+    watch(builder, "postgres", "sku-1", "remaining", in_postgres)
+    before = {at_s: left + 2 for at_s, left in in_postgres.items() if at_s < 3}
+    too_much = {at_s: left + 40 for at_s, left in in_postgres.items() if 3 <= at_s < 6.3}
+    right = {at_s: left + 1 for at_s, left in in_postgres.items() if at_s >= 6.3}
+    watch(builder, "redis", "sku-1", "remaining", {**before, **too_much, **right})
+
+    assert met(builder).counter_right_s == pytest.approx(1.3)
 
 
 def test_what_the_cold_start_took_is_no_peak_of_the_outage(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ def test_figures_of_an_outage_are_apart_from_those_without(tmp_path: Path) -> No
     assert row_lock.detected_s is None
     assert redis_lua.detected_s == pytest.approx(0, abs=1e-6)
     assert redis_lua.recovered_s == 0
-    assert redis_lua.counter_back_s == pytest.approx(0, abs=1e-6)
-    assert row_lock.counter_back_s is None
+    assert redis_lua.counter_right_s == pytest.approx(0, abs=1e-6)
+    assert row_lock.counter_right_s is None
     assert redis_lua.errors == {Outcome.FAILED: 0, Outcome.UNKNOWN: 0}
     assert redis_lua.peak_statements_per_s == pytest.approx(500)
     document = json.loads((write_report(tmp_path / "suite").json).read_text())
