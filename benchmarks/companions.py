@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks.fault import fault_class
+from benchmarks.fault import Claim, fault_class
 from benchmarks.plan import PlannedRun
 from benchmarks.telemetry.plan import Plan
 from flashbench.evidence.documents import PlannedFault
 from flashbench.services import StackInfo
 
-_LASTING = {"app worker": "app", "postgres": "postgres"}  # by group, whom a fault hurts that ends it
+_LASTING = {"app worker": "app", "postgres": "postgres"}  # by group, what faults call it that end it
 
 
 def companions(run: PlannedRun, stack: StackInfo, *, watched: bool) -> dict[str, list[str]]:
@@ -32,7 +32,7 @@ def telemetry_plan(stack: StackInfo, faults: Sequence[PlannedFault] = ()) -> Pla
 
     A Redis that ends unasked is an outage that the app has to bear, and is shown as such.
     """
-    hurt = {fault_class(each.fault).hurts for each in faults}
+    ended = frozenset().union(*(_claim(each).ends for each in faults))
     own = {"postgres": stack.postgres, "redis": stack.redis}
     return Plan(
         processes={"app worker": stack.app_pid} if stack.app_pid is not None else {},
@@ -43,5 +43,10 @@ def telemetry_plan(stack: StackInfo, faults: Sequence[PlannedFault] = ()) -> Pla
             if server.pid is not None
         },
         gauges=stack.gauges,
-        lasting=frozenset(group for group, whose in _LASTING.items() if whose not in hurt),
+        lasting=frozenset(group for group, whose in _LASTING.items() if whose not in ended),
     )
+
+
+def _claim(planned: PlannedFault) -> Claim:
+    kind = fault_class(planned.fault)
+    return kind.claim(kind.Options.model_validate(planned.options))

@@ -85,11 +85,12 @@ def scene_words(stack: StackInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an injection takes, relies on and must meet at some time; see ``Fault``."""
+    """What an injection takes, relies on and must meet at some time, and whom it ends; see ``Fault``."""
 
     takes: frozenset[str]
     relies: frozenset[str] = frozenset()
     meets: frozenset[str] = frozenset()
+    ends: frozenset[str] = frozenset()
 
 
 class FaultOptions(BaseModel):
@@ -106,12 +107,12 @@ class FaultOptions(BaseModel):
 class Fault(ABC):
     """Something done to the system in mid-trial, and its undoing. One instance serves one injection.
 
-    ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt; ``needs`` what the stack
-    must offer. One that is ``momentary`` is over when it is done, so it is healed once it is seen to have bitten.
-    ``takes`` is what nobody else may take or rely on while it lasts, beside the fault itself, ``relies`` what it can't
-    do without from its injection on, and ``meets`` what has to be there at some time for it to show that it took
-    effect. Of what it ``excludes``, no other fault may hurt anything meanwhile. ``heals_in_s`` is what being as before
-    takes at least, after which the next may come.
+    ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt; ``needs`` what the
+    stack must offer. One that is ``momentary`` is over when it is done, so it is healed once it is seen to have
+    bitten. ``takes`` is what nobody else may take or rely on while it lasts, beside the fault itself, ``relies``
+    what it can't do without from its injection on, and ``meets`` what has to be there at some time for it to show
+    that it took effect. ``ends`` are those whose processes it ends. Of what it ``excludes``, no other fault may
+    hurt anything meanwhile. ``heals_in_s`` is what being as before takes at least, after which the next may come.
 
     Whatever a server, the proxy or the supervisor refuses may be raised by any of the methods. A fault that could not
     be prepared or injected is healed all the same, so ``heal`` and ``healed`` must bear to be called without.
@@ -123,6 +124,7 @@ class Fault(ABC):
     takes: ClassVar[frozenset[str]] = frozenset()
     relies: ClassVar[frozenset[str]] = frozenset()
     meets: ClassVar[frozenset[str]] = frozenset()
+    ends: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
     heals_in_s: ClassVar[float] = 0.5
     Options: ClassVar[type[FaultOptions]] = FaultOptions
@@ -137,7 +139,13 @@ class Fault(ABC):
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
         """What an injection has to itself while it lasts, and what it needs of what others may take."""
-        return Claim(cls.takes | {f"{cls.__name__} {options.which}".rstrip()}, cls.relies, cls.meets)
+        own = f"{cls.__name__} {options.which}".rstrip()
+        return Claim(cls.takes | {own}, cls.relies, cls.meets, cls.ends)
+
+    @classmethod
+    def lasts_s(cls, options: FaultOptions, for_s: float) -> float:
+        """From its injection until all may be as before, at the earliest, if it is to be healed after ``for_s``."""
+        return for_s + cls.heals_in_s
 
     def prepare(self) -> None:
         """What has to be done beforehand; called when the load is released."""

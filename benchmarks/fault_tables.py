@@ -13,7 +13,7 @@ from flashbench.catalogue import nearest
 from flashbench.evidence.documents import PlannedFault
 
 MOST_TIMES = 100
-_SEEN_S = 0.2  # within which a fault of the network shows that it took effect, if anything does
+_SEEN_S = 0.5  # within which a fault of the network shows that it took effect, if anything does
 
 
 class OptionError(Exception):
@@ -44,20 +44,26 @@ def repeated(planned: PlannedFault, times: int, every_s: float) -> tuple[Planned
 def clash(planned: Sequence[PlannedFault]) -> str | None:
     """Why these can't all be injected, or not all be seen to take effect; None if they can."""
     for first, second in combinations(sorted(planned, key=lambda each: each.at_s), 2):
-        again_s = first.at_s + first.for_s + fault_class(first.fault).heals_in_s
+        again_s = _over_s(first)
         if second.at_s < again_s and bar_each_other(_injection(first), _injection(second)):
             return (
                 f"{second.fault} at {second.at_s:g} s would meet {_span(first)}: let it begin at {again_s:g} s or later"
             )
     for one, other in permutations(planned, 2):
-        until_s = one.at_s + one.for_s + fault_class(one.fault).heals_in_s
+        until_s = _over_s(one)
         within = one.at_s - _SEEN_S < other.at_s and other.at_s + other.for_s < until_s
-        if within and hides(_injection(one), _injection(other)):
+        if within and not fault_class(one.fault).momentary and hides(_injection(one), _injection(other)):
             return (
                 f"nothing could be seen of {other.fault} at {other.at_s:g} s within {_span(one)}:"
                 f" let it last until {until_s:g} s or longer, or begin earlier"
             )
     return None
+
+
+def _over_s(planned: PlannedFault) -> float:
+    """When all may be as before, at the earliest."""
+    kind, options = _injection(planned)
+    return round(planned.at_s + kind.lasts_s(options, planned.for_s), 6)
 
 
 def _span(planned: PlannedFault) -> str:

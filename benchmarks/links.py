@@ -78,6 +78,11 @@ def flow(options: FaultOptions) -> str:
     return f"the flow to {options.which}"
 
 
+def all_answers(options: FaultOptions) -> str:
+    """What is taken from a link on which every answer is lost."""
+    return f"all answers of {options.which}"
+
+
 class LinkFault(Fault):
     """A fault of the link from the app to one store. Faults of different kinds may hold on a link at once."""
 

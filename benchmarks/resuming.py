@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from benchmarks.telemetry.roll import POSTGRES_ENDED
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, TrialDocument, VerdictDocument
 
@@ -51,7 +52,8 @@ def is_finished(folder: Path) -> bool:
         return False
     closed = {each.worker for each in trial.closings}
     whole = trial.moments.collected_ns is not None and closed >= set(trial.workers)
-    return whole and not trial.interrupted and not trial.stores_lost
+    lost = trial.stores_lost or POSTGRES_ENDED in trial.problems
+    return whole and not trial.interrupted and not lost
 
 
 def set_aside(folder: Path, trials: Sequence[str]) -> None:

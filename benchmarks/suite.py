@@ -189,23 +189,23 @@ def _fault(file: _File, table: dict[str, Any], run_time_s: int) -> tuple[Planned
     name = file.text(table, "fault", "")
     if name not in known:
         raise file.error("fault", f"there is no fault {name!r}: {nearest(name, known)}")
-    of_the_plan, options = ("fault", "at_s", "for_s", "times", "every_s"), fault_class(name).Options
-    file.check_keys(table, (*of_the_plan, *options.model_fields))
+    of_the_plan, kind = ("fault", "at_s", "for_s", "times", "every_s"), fault_class(name)
+    file.check_keys(table, (*of_the_plan, *kind.Options.model_fields))
     at_s, for_s = file.seconds(table, "at_s", run_time_s), file.seconds(table, "for_s", run_time_s)
+    try:
+        chosen = fault_tables.checked(kind.Options, {key: table[key] for key in table if key not in of_the_plan})
+    except fault_tables.OptionError as error:
+        raise file.error(error.key, error.sentence) from None
     times, every_s = file.whole(table, "times", 1, 1, fault_tables.MOST_TIMES), 0.0
+    least_s = round(kind.lasts_s(chosen, for_s), 6)
     if times > 1:
         every_s = file.seconds(table, "every_s", run_time_s)
-        least_s = for_s + fault_class(name).heals_in_s
         if every_s < least_s:
             raise file.error("every_s", f"must be at least {least_s:g}, since {name} lasts {for_s:g} s and has to heal")
     elif "every_s" in table:
         raise file.error("every_s", "says how often a fault comes again: give `times` as well, 2 or more")
-    if at_s + (times - 1) * every_s + for_s >= run_time_s:
+    if at_s + (times - 1) * every_s + least_s - kind.heals_in_s >= run_time_s:
         raise file.error("for_s", f"{name} would last until the load of {run_time_s} s is over")
-    try:
-        chosen = fault_tables.checked(options, {key: table[key] for key in table if key not in of_the_plan})
-    except fault_tables.OptionError as error:
-        raise file.error(error.key, error.sentence) from None
     planned = PlannedFault(fault=name, at_s=at_s, for_s=for_s, options=chosen.model_dump())
     return fault_tables.repeated(planned, times, every_s)
 

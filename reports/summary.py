@@ -102,7 +102,9 @@ class Summary:
 
     @property
     def measures_latency(self) -> bool:
-        """Whether any trial of a strategy is, or was to be, without faults."""
+        """Whether any trial of a strategy is, or was to be, without faults, and for itself."""
+        if self.fingerprint.get("work", {}).get("at_once", 1) != 1:
+            return False
         return bool(self.strategies) or any(not each.control and each.fault is None for each in self.planned)
 
     @property

@@ -137,12 +137,12 @@ def _run_against(revision: str, request: RunRequest, minimum: float, console: Co
             ),
             replace(request, folder=new),
         ]
+        total = sum(len(side.runs) for side in sides)
         console.print(
-            f"suite {request.suite.name}: 2 × {len(request.runs)} trials into {request.folder}, this code against"
-            f" {earlier.revision}",
+            f"suite {request.suite.name}: {total} trials into {request.folder}, this code against {earlier.revision}",
             soft_wrap=True,
         )
-        with run_progress(console, 2 * len(request.runs)) as progress:
+        with run_progress(console, total) as progress:
             finished = run_suites(sides, progress)
             progress.step("judging the suites and comparing them")
             print_suite(base, console)

@@ -14,6 +14,11 @@ from pydantic import Field
 from benchmarks.fault import Claim, Fault, FaultError, FaultOptions, Scene
 from benchmarks.workers import Workers
 
+# What a purchase that commits can't do without; the lock is the one that keeps all of them waiting.
+_COMMITS = frozenset(
+    {"the answers of Postgres", "the flow to postgres", "a lock in Postgres", "all answers of postgres"}
+)
+
 
 class Failpoint(Fault):
     """One purchase meets it; the points are the app's own, and a strategy that never comes to one is not hurt."""
@@ -36,10 +41,15 @@ class Failpoint(Fault):
 
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
-        """A worker that is killed leaves too few for those who need them all."""
-        kills = isinstance(options, cls.Options) and options.action == "kill"
-        relies = frozenset({"the workers of the app"} if kills else ())
-        return Claim(super().claim(options).takes, relies)
+        """A worker that is killed leaves too few for those who need them all; a purchase must come to the point."""
+        assert isinstance(options, cls.Options)
+        kills = options.action == "kill"
+        return Claim(
+            super().claim(options).takes,
+            relies=frozenset({"the workers of the app"} if kills else ()),
+            meets=_COMMITS if options.point in ("before_commit", "after_commit") else frozenset(),
+            ends=frozenset({"app"} if kills else ()),
+        )
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
-from benchmarks.links import LinkFault, redis_ping
+from benchmarks.fault import Claim, FaultOptions
+from benchmarks.links import LinkFault, all_answers, redis_ping
 from flashbench.services.proxy.behaviour import Behaviour
 
 _LEAST_ANSWER_BYTES = 7  # +PONG\r\n
@@ -23,6 +25,12 @@ class NetCut(LinkFault):
         after_bytes: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
 
     options: Options
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> Claim:
+        """Answers that are lost on their way are not counted."""
+        own = super().claim(options)
+        return replace(own, meets=own.meets | {all_answers(options)})
 
     def behaviour(self) -> Behaviour:
         return Behaviour(cut_after_bytes=self.options.after_bytes)

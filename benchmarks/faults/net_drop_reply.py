@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from benchmarks.links import LinkFault, redis_ping
+from benchmarks.fault import Claim, FaultOptions
+from benchmarks.links import LinkFault, all_answers, redis_ping
 from flashbench.services.proxy.behaviour import Behaviour
 
 
@@ -26,6 +28,13 @@ class NetDropReply(LinkFault):
         share: Annotated[float, Field(ge=0.001, le=1)] = 1.0
 
     options: Options
+
+    @classmethod
+    def claim(cls, options: FaultOptions) -> Claim:
+        """Where every answer is lost, nobody sees what else becomes of them, or gets as far as to wait for a lock."""
+        assert isinstance(options, cls.Options)
+        own, everything = super().claim(options), not options.matching and options.share == 1
+        return replace(own, takes=own.takes | ({all_answers(options)} if everything else set()))
 
     def behaviour(self) -> Behaviour:
         chosen = self.options

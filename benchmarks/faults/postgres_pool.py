@@ -26,7 +26,7 @@ class PostgresPool(Fault):
 
     hurts = "postgres"
     takes = frozenset({"a lock in Postgres"})
-    meets = frozenset({"the flow to postgres"})
+    meets = frozenset({"the flow to postgres", "all answers of postgres"})
     relies = frozenset({"the answers of Postgres", "the workers of the app"})
 
     class Options(FaultOptions):

@@ -17,7 +17,7 @@ class PostgresRowLock(Fault):
 
     hurts = "postgres"
     takes = frozenset({"a lock in Postgres"})
-    meets = frozenset({"the flow to postgres"})
+    meets = frozenset({"the flow to postgres", "all answers of postgres"})
     relies = frozenset({"the answers of Postgres"})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:

@@ -22,6 +22,7 @@ class PostgresStop(Fault):
 
     hurts = "postgres"
     takes = frozenset({"the answers of Postgres"})
+    ends = frozenset({"postgres"})
     heals_in_s = 1.5
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:

@@ -44,6 +44,12 @@ class RedisPromotion(Fault):
 
     options: Options
 
+    @classmethod
+    def lasts_s(cls, options: FaultOptions, for_s: float) -> float:
+        """It takes effect when the replica is promoted."""
+        assert isinstance(options, cls.Options)
+        return super().lasts_s(options, for_s) + options.behind_s
+
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)
         self._primary_url, self._replica_url = scene.redis_url, scene.replica_url or ""

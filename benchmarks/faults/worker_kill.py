@@ -16,6 +16,7 @@ class WorkerKill(Fault):
 
     hurts = "app"
     takes = frozenset({"the workers of the app"})
+    ends = frozenset({"app"})
     heals_in_s = 1.4
     momentary = True
 

@@ -6,6 +6,8 @@ from benchmarks.telemetry.plan import Plan
 from benchmarks.telemetry.processes import Processes
 
 _CALLED = {"app worker": "a process of the app", "postgres": "Postgres"}
+_ENDED = "{} ended during the load, which no fault had planned"
+POSTGRES_ENDED = _ENDED.format(_CALLED["postgres"])
 
 
 class Roll:
@@ -19,7 +21,7 @@ class Roll:
     def missing(self) -> list[str]:
         """A sentence for every group of which somebody is gone."""
         return [
-            f"{_CALLED.get(name, name)} ended during the load, which no fault had planned"
+            _ENDED.format(_CALLED.get(name, name))
             for name in self._groups
             if self._there[name] - self._processes.heads(name)
         ]

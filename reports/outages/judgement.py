@@ -141,8 +141,15 @@ def _keeps_no_lock(trials: Sequence[tuple[str, OutageFigures]]) -> bool:
 def _in_time(figures: OutageFigures, value: float | None, why: str) -> _Measured:
     """What is only worth something if there was stock left to be sold when the faults came."""
     if not figures.in_time:
-        return _Measured(None, "the stock was gone before the fault came")
+        return _Measured(None, "the stock was gone before the last fault came")
     return _Measured(value, why)
+
+
+def _available(figures: OutageFigures) -> _Measured:
+    share = figures.availability_outside
+    if share is not None and not AVAILABILITY.allows(share):
+        return _Measured(share)  # whatever the last of the faults met
+    return _in_time(figures, share, "no purchase arrived outside of it")
 
 
 def _recovery(figures: OutageFigures) -> _Measured:
@@ -179,7 +186,7 @@ _ANSWERS: dict[Target, Callable[[Answers], float | None]] = {
     LEAKED: lambda answers: answers.leaked,
 }
 _FIGURES: dict[Target, Callable[[OutageFigures], _Measured]] = {
-    AVAILABILITY: lambda met: _in_time(met, met.availability_outside, "no purchase arrived outside of it"),
+    AVAILABILITY: _available,
     SLOWEST_REQUEST: lambda met: _Measured(met.slowest_request_s, "no request was answered after the fault came"),
     RECOVERY: _recovery,
     LOST: lambda met: _of_answers(LOST, met.answers),

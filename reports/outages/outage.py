@@ -83,6 +83,7 @@ def outage(
     """
     from_s, healed_s = met[0].from_s, max(span.to_s for span in met)
     to_s = max(healed_s, from_s + DETECTION_S)
+    redis_s = _redis_fails_s(met)
     later = course.answered_s[course.invoked_s >= from_s]
     during = (course.windows_s >= from_s) & (course.windows_s < to_s) & (course.windows_s + WINDOW_S <= course.lasts_s)
     seen = recoveries(normal, course, met, beside) if normal is not None else ()
@@ -96,7 +97,7 @@ def outage(
         availability=course.availability(0.0, course.ended_s),
         availability_outside=course.availability_outside([(each.from_s, each.from_s + DETECTION_S) for each in met]),
         worst_second=course.worst_second,
-        detected_s=_detected_s(vitals, _redis_fails_s(met), to_s),
+        detected_s=_detected_s(vitals, redis_s, max(healed_s, redis_s + DETECTION_S)),
         first_answer_s=float(later.min() - from_s) if len(later) else None,
         floor_per_s=float(course.window_goodput[during].min()) if during.any() else None,
         slowest_ms=_slowest_ms(course, from_s, to_s),
@@ -106,7 +107,7 @@ def outage(
         recovered_s=recovered_s,
         why_not=why_not,
         unrecovered_s=unrecovered_s,
-        counter_right_s=_counter_right_s(vitals, from_s, healed_s, course),
+        counter_right_s=_counter_right_s(vitals, from_s, healed_s),
         peak_statements_per_s=_most(vitals.statements_per_s if vitals is not None else None, from_s),
         peak_database_reads_per_s=_most(vitals.database_reads_per_s if vitals is not None else None, from_s),
         oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None, from_s),
@@ -152,13 +153,14 @@ def _detected_s(vitals: Vitals | None, from_s: float, to_s: float) -> float | No
     return max(opened) - from_s if opened else None
 
 
-def _counter_right_s(vitals: Vitals | None, from_s: float, healed_s: float, course: Course) -> float | None:
+def _counter_right_s(vitals: Vitals | None, from_s: float, healed_s: float) -> float | None:
     """The stores are read one after the other, while units are sold: what they are apart before the fault is right."""
     if vitals is None or vitals.redis_stock is None or vitals.postgres_stock is None:
         return None
-    at_s, counted = vitals.redis_stock.at_s, vitals.redis_stock.values
-    apart = np.abs(counted - np.interp(at_s, vitals.postgres_stock.at_s, vitals.postgres_stock.values))
-    sold_between = TICK_S * float(course.window_goodput.max(initial=0.0))
+    at_s, counted, true = vitals.redis_stock.at_s, vitals.redis_stock.values, vitals.postgres_stock
+    apart = np.abs(counted - np.interp(at_s, true.at_s, true.values))
+    one_tick = np.diff(true.at_s) < 2 * TICK_S
+    sold_between = float(-np.diff(true.values)[one_tick].min(initial=0.0))
     right = at_s[apart <= max(sold_between, float(apart[at_s < from_s].max(initial=0.0)))]
     seen = right[right >= healed_s]
     return float(seen[0] - healed_s) if len(seen) else None

@@ -47,7 +47,7 @@ def numbers(cell: Cell) -> tuple[str, ...]:
     if not cell.figures:
         return ("no figures",)
     recovered = "recovery not seen" if cell.recovered_s is None else f"back after {recovery(cell)}"
-    return _unbroken(f"{availability(cell)} in {PATIENCE_S:g} s"), _unbroken(recovered)
+    return _unbroken(f"{availability(cell)} decided in {PATIENCE_S:g} s"), _unbroken(recovered)
 
 
 def misses(cell: Cell) -> str:

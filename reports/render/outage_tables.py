@@ -57,7 +57,7 @@ def outage_remarks(summary: Summary, case: str) -> list[str]:
             if reason
         ),
         *(
-            f"{row.strategy}: in {_trials(gone)} the stock was gone before the fault came."
+            f"{row.strategy}: in {_trials(gone)} the stock was gone before the last fault came."
             for row in rows
             if (gone := sum(not each.in_time for each in row.figures))
         ),
@@ -116,10 +116,17 @@ def _stores(row: Outage) -> tuple[str, ...]:
         estimate(row.estimate(lambda each: each.longest_lock_s), 1),
         counted([each.stale_locks for each in met]),
         estimate(row.estimate(lambda each: each.oldest_transaction_s), 2),
-        estimate(row.estimate(lambda each: each.counter_right_s), 1),
+        _counter_right(row),
         estimate(row.estimate(lambda each: each.peak_statements_per_s), 0),
         estimate(row.estimate(lambda each: each.peak_database_reads_per_s), 0),
     )
+
+
+def _counter_right(row: Outage) -> str:
+    """The mean, and in how many trials it was seen, if not in all."""
+    seen = sum(each.counter_right_s is not None for each in row.figures)
+    told = estimate(row.estimate(lambda each: each.counter_right_s), 1)
+    return told + (in_so_many(seen, len(row.figures)) if seen else "")
 
 
 def _offered(summary: Summary, rows: Sequence[Outage]) -> list[str]:

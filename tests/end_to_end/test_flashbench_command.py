@@ -54,17 +54,36 @@ def test_a_suite_passes_with_its_control_caught_and_a_report(
     assert {path.name for path in folder.iterdir()} >= {"report.html", "report.md", "report.json", "suite.json"}
 
 
+def test_two_revisions_are_compared_trial_by_trial(tmp_path: Path) -> None:
+    """Which is the faster of two that are the same is a matter of luck, and of what else the machine does."""
+    (tmp_path / "tiny.toml").write_text(tiny_suite())
+
+    done = flashbench("run", tmp_path / "tiny.toml", "--baseline", "HEAD", "--out", tmp_path / "out")
+
+    assert done.returncode in (0, 12, 13), done.stdout + done.stderr
+    (folder,) = (tmp_path / "out").iterdir()
+    compared = json.loads((folder / "comparison.json").read_text())
+    assert compared["exit_code"] == done.returncode
+    assert compared["work_differences"] == []
+    planned = [len(json.loads((folder / side / "suite.json").read_text())["trials"]) for side in ("base", "new")]
+    assert planned[0] == planned[1] >= 5
+    assert {row["strategy"] for row in compared["rows"]} == {"row_lock"}
+    assert f"comparison: {folder / 'comparison.html'}" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("protections",), "every scenario of protections has faults"),
+        (("faulty.toml",), "every scenario of faulty has faults"),
         (("smoke", "--seeds", "1"), "--seeds 1 can't tell a slower app from bad luck: --baseline needs"),
     ],
 )
 def test_a_baseline_that_could_decide_nothing_is_refused_before_anything_runs(
     arguments: tuple[str, ...], sentence: str, tmp_path: Path
 ) -> None:
-    done = flashbench("run", *arguments, "--baseline", "HEAD", "--out", tmp_path / "out")
+    fault = '[[scenarios.faults]]\nfault = "redis_kill"\nat_s = 0.5\nfor_s = 0.5\n'
+    (tmp_path / "faulty.toml").write_text(f"{tiny_suite()}\n{fault}")
+    done = flashbench("run", *arguments, "--baseline", "HEAD", "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert not (tmp_path / "out").exists()

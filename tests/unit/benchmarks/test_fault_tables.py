@@ -110,6 +110,21 @@ def test_injections_that_would_undo_each_other_are_refused(tmp_path: Path, table
     assert str(refusal.value).count("\n") == 0
 
 
+@pytest.mark.parametrize("tenths", range(1, 30))
+def test_a_spacing_that_is_just_enough_is_enough(tmp_path: Path, tenths: int) -> None:
+    every_s = round(tenths / 10 + fault_class("redis_kill").heals_in_s, 1)
+    table = f'fault = "redis_kill"\nat_s = 0.2\nfor_s = {tenths / 10}\ntimes = 3\nevery_s = {every_s}'
+    assert len(faults(tmp_path, table)) == 3
+
+
+def test_a_replica_that_falls_behind_first_takes_longer_to_be_over(tmp_path: Path) -> None:
+    promotion = 'fault = "redis_promotion"\nbehind_s = 5\nfor_s = 1'
+    with pytest.raises(UsageError, match="key 'every_s': must be at least 9, since redis_promotion lasts 1 s"):
+        faults(tmp_path, f"{promotion}\nat_s = 1\ntimes = 2\nevery_s = 6")
+    with pytest.raises(UsageError, match="redis_promotion would last until the load of 20 s is over"):
+        faults(tmp_path, f"{promotion}\nat_s = 15")
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -149,6 +164,9 @@ def test_workers_that_die_at_points_of_their_own_may_do_so_together_but_not_whil
         ('fault = "postgres_stop"', 'fault = "net_latency"\nstore = "postgres"'),
         ('fault = "net_blackhole"\nstore = "redis"', 'fault = "net_latency"\nstore = "redis"'),
         ('fault = "net_blackhole"\nstore = "postgres"', 'fault = "postgres_row_lock"'),
+        ('fault = "postgres_stop"', 'fault = "failpoint"\npoint = "before_commit"'),
+        ('fault = "net_drop_reply"\nstore = "redis"', 'fault = "net_cut"\nstore = "redis"'),
+        ('fault = "net_drop_reply"\nstore = "postgres"', 'fault = "postgres_pool"'),
     ],
 )
 def test_what_could_never_be_seen_within_another_fault_is_refused_and_may_outlast_it(
@@ -170,6 +188,9 @@ def test_what_could_never_be_seen_within_another_fault_is_refused_and_may_outlas
         ('fault = "net_blackhole"\nstore = "redis"', 'fault = "net_reset"\nstore = "redis"'),
         ('fault = "net_blackhole"\nstore = "redis"', 'fault = "redis_promotion"'),
         ('fault = "worker_hang"', 'fault = "postgres_row_lock"'),
+        ('fault = "redis_restart"', 'fault = "net_cut"\nstore = "redis"'),  # it is back at once
+        ('fault = "net_drop_reply"\nstore = "redis"\nshare = 0.5', 'fault = "net_cut"\nstore = "redis"'),
+        ('fault = "postgres_stop"', 'fault = "failpoint"\npoint = "after_hold"'),
     ],
 )
 def test_what_shows_all_the_same_may_lie_within_another_fault(tmp_path: Path, around: str, within: str) -> None:

@@ -167,6 +167,16 @@ def test_runs_that_were_to_meet_faults_only_have_no_latency_to_be_judged(tmp_pat
     assert render.title(found) == "PASS, no latency to be judged"
 
 
+def test_runs_of_several_trials_at_once_were_never_to_have_figures(tmp_path: Path) -> None:
+    crowded = changed("work", at_once=4)
+    base, new = (run(tmp_path / name, seeds=1, fingerprint=crowded) for name in ("base", "new"))
+    for trial in tmp_path.glob("*/sustained-*"):
+        _withhold(trial)
+    found = compare(base, new)
+    assert found.exit_code is ExitCode.PASS
+    assert render.title(found) == "PASS, no latency to be judged"
+
+
 def _withhold(trial: Path) -> None:
     """As if others had run beside it: correct, and no figures."""
     document = json.loads((trial / "trial.json").read_text())

@@ -396,7 +396,9 @@ def test_so_does_one_that_ran_out_of_sockets(tmp_path: Path) -> None:
     path.write_text(closing.model_copy(update={"unsent": 3}).to_json())
     verdict = judge(_sealed(folder))
     assert (verdict.verdict, verdict.validity) == (Verdict.PASS, Validity.INVALID)
-    assert verdict.invalid_reasons[0].startswith("load worker 0 ran out of sockets: 3 of its requests never left")
+    assert verdict.invalid_reasons[0].startswith(
+        "load worker 0 ran out of sockets or ports: 3 of its requests never left"
+    )
 
 
 def test_late_starts_make_the_measurement_invalid(tmp_path: Path) -> None:

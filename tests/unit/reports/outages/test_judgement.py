@@ -112,10 +112,15 @@ def test_a_miss_in_one_trial_is_told_with_by_how_much(changes: dict[str, Any], s
     assert missed[0].trial == "t1"
 
 
+def test_what_an_earlier_fault_did_is_missed_though_the_last_met_no_stock() -> None:
+    judgements = found({"in_time": False, "availability_outside": 0.5})
+    assert judgements["availability"].status is Status.MISSED
+
+
 @pytest.mark.parametrize(
     ("changes", "short", "why"),
     [
-        ({"in_time": False}, "availability", "the stock was gone before the fault came"),
+        ({"in_time": False}, "availability", "the stock was gone before the last fault came"),
         ({"recovered_s": None, "why_not": "no fault-free trial"}, "recovery", "no fault-free trial"),
         ({"recovered_s": None, "unrecovered_s": 2.0}, "recovery", "for too short a time after the heal (2.0 s)"),
         ({"answers": Answers(None, None, None)}, "lost", "could not decide"),

@@ -96,6 +96,13 @@ def test_detection_waits_for_the_last_worker_and_is_unknown_if_one_never_opened(
     assert met(builder_again(builder, tmp_path)).detected_s is None
 
 
+def test_detection_counts_from_the_fault_that_there_is_to_be_detected(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 1, 2, "postgres_stop")
+    with_fault(builder, 5, 5.1, "redis_restart")
+    watch(builder, "app", "worker 1", "breaker_state", {1.0: 0, 4.0: 0, 5.3: 2, 5.6: 0})
+    assert met(builder).detected_s == pytest.approx(0.3)
+
+
 def test_telemetry_tells_when_redis_was_away_and_what_was_left(tmp_path: Path) -> None:
     builder = long_sale(tmp_path / "t")
     watch(builder, "redis", "", "up", {1.0: 1, 1.1: 0, 1.2: 0, 1.3: 1, 4.0: 0})
