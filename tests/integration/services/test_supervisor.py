@@ -22,8 +22,11 @@ from flashbench.services.app import ready_workers
 from flashbench.services.scratch import LOCK, PREFIX, sweep
 from tests.waiting import until
 
+END_LIMIT_S = 30
+ERRORS = "errors.txt"
 OWNER = """
-import os, sys, time
+import faulthandler, os, signal, sys, time
+faulthandler.register(signal.SIGUSR1)
 {patch}
 from flashbench.services import Stack, StackRequest
 request = StackRequest(with_app=False, replica=True)  # and so the proxy
@@ -52,14 +55,15 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 def owner(place: Path, *, patch: str = "", once_up: str = "pass") -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", OWNER.format(patch=patch, once_up=once_up)],
-        env={**os.environ, "TMPDIR": str(place)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        process_group=0,
-    )
+    with (place / ERRORS).open("a") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-c", OWNER.format(patch=patch, once_up=once_up)],
+            env={**os.environ, "TMPDIR": str(place)},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            process_group=0,
+        )
 
 
 def lines_until_up(process: subprocess.Popen[str]) -> list[str]:
@@ -72,9 +76,18 @@ def lines_until_up(process: subprocess.Popen[str]) -> list[str]:
     return lines
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    process.wait(30)
-    if process.stdout is not None:
+def end(process: subprocess.Popen[str], place: Path) -> None:
+    """Wait until it has ended; if it does not, fail with where it stands."""
+    assert process.stdout is not None
+    try:
+        process.wait(END_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGUSR1)
+        time.sleep(1.0)
+        process.kill()
+        process.wait()
+        pytest.fail(f"it did not end within {END_LIMIT_S} s:\n{(place / ERRORS).read_text()}")
+    finally:
         process.stdout.close()
 
 
@@ -87,7 +100,7 @@ def test_a_stack_starts_with_progress_and_leaves_nothing_after_one_ctrl_c(place:
     assert [line.split()[2] for line in lines[2:4]] == ["proxy", "replica"]
     os.killpg(process.pid, signal.SIGINT)
 
-    end(process)
+    end(process, place)
 
 
 def test_kill_9_of_the_owner_leaves_nothing(place: Path) -> None:
@@ -96,7 +109,7 @@ def test_kill_9_of_the_owner_leaves_nothing(place: Path) -> None:
 
     process.kill()
 
-    end(process)
+    end(process, place)
 
 
 def test_kill_9_of_an_owner_whose_forked_child_lives_on_leaves_nothing(place: Path) -> None:
@@ -107,7 +120,7 @@ def test_kill_9_of_an_owner_whose_forked_child_lives_on_leaves_nothing(place: Pa
 
     assert until(lambda: not left_in(place)), left_in(place)
     os.killpg(process.pid, signal.SIGKILL)
-    end(process)
+    end(process, place)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -120,7 +133,7 @@ def test_two_ctrl_c_at_any_moment_leave_nothing(place: Path, seed: int) -> None:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
 
-    end(process)
+    end(process, place)
 
 
 def test_kill_9_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps_its_folder(place: Path) -> None:
@@ -132,12 +145,12 @@ def test_kill_9_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps_it
     assert until(lambda: all(name.startswith(str(place)) for name in left_in(place)))
     assert len(list(place.glob("flashbench-*"))) == 1
     process.kill()
-    end(process)
+    end(process, place)
     successor = owner(place)
     lines_until_up(successor)
     assert len(list(place.glob("flashbench-*"))) == 1
     successor.kill()
-    end(successor)
+    end(successor, place)
 
 
 def test_postgres_starts_below_a_folder_that_only_its_owner_may_enter(tmp_path: Path) -> None:
@@ -147,7 +160,7 @@ def test_postgres_starts_below_a_folder_that_only_its_owner_may_enter(tmp_path: 
     process = owner(private)
     lines = lines_until_up(process)
     process.kill()
-    end(process)
+    end(process, private)
 
     assert lines[-1].startswith("up")
     assert until(lambda: not left_in(private))
