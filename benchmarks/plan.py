@@ -44,8 +44,8 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
 
     ``repeats`` is how often trials without faults and of no control are run at least, whatever the suite says.
 
-    The suite's controls always run. Strategies of the suite's that a scenario leaves out are left out of it even if
-    they are chosen. A control that was chosen by name is expected to be caught, like the suite's own.
+    The suite's controls always run. A scenario that names its strategies meets no other, chosen or not. A control that
+    was chosen by name is expected to be caught, like the suite's own.
     """
     runs: list[PlannedRun] = []
     most = max(max(_times(suite, scenario, control) for control in (False, True)) for scenario in suite.scenarios)
@@ -65,6 +65,11 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
     return tuple(runs)
 
 
+def is_for(scenario: Scenario, strategy: Contender) -> bool:
+    """Whether a strategy meets a scenario: unless that names others."""
+    return scenario.strategies is None or strategy in scenario.strategies
+
+
 def _times(suite: Suite, scenario: Scenario, control: bool) -> int:
     """How often a strategy, or a control, meets a scenario."""
     return scenario.seeds or (control and suite.control_seeds) or suite.seeds
@@ -72,8 +77,7 @@ def _times(suite: Suite, scenario: Scenario, control: bool) -> int:
 
 def _contenders(suite: Suite, scenario: Scenario, chosen: Sequence[Contender]) -> list[Contender]:
     controls = suite.controls if scenario.controls is None else scenario.controls
-    left_out = set() if scenario.strategies is None else {*suite.strategies} - {*scenario.strategies}
-    strategies = [each for each in chosen or suite.strategies if each not in left_out]
+    strategies = [each for each in chosen or suite.strategies if is_for(scenario, each)]
     return list(dict.fromkeys([*strategies, *controls]))
 
 

@@ -20,7 +20,7 @@ from flashbench.errors import UsageError
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, TrialDocument, VerdictDocument
 
 UNFINISHED = "unfinished"  # the folder that keeps what was begun and has to be run again
-_SAME_WORK = ("suite", "cases", "at_once", "revision", "code", "plugins", "target_files")
+_SAME_WORK = ("suite", "cases", "at_once", "code", "plugins", "target_files")
 
 
 def unfinished_run(out: Path, planned: SuiteDocument) -> Path | None:

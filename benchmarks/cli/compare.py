@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.options import Json, WorseThan
+from benchmarks.cli.options import Json, WorseThan, least_slowdown
 from benchmarks.cli.verdict_table import print_comparison, wide_console
 
 
@@ -16,7 +16,7 @@ def compare(
     new: Annotated[Path, typer.Argument(help="The folder of the run in question.", show_default=False)],
     as_json: Json = False,
     force: Annotated[bool, typer.Option("--force", help="Go on although the runs did different work.")] = False,
-    worse_than: WorseThan = 20.0,
+    worse_than: WorseThan = None,
     out: Annotated[
         Path | None, typer.Option(help="The folder for the comparison.", show_default="NEW/comparison")
     ] = None,
@@ -29,7 +29,7 @@ def compare(
     from reports.comparison.compared import compare as compared
     from reports.render import comparison as render
 
-    found = compared(base, new, minimum=worse_than / 100, force=force)
+    found = compared(base, new, minimum=least_slowdown(worse_than), force=force)
     page = write_comparison(found, out or new / "comparison")
     if as_json:
         typer.echo(render.as_json(found), nl=False)

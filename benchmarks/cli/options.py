@@ -31,5 +31,19 @@ Host = Annotated[str | None, typer.Option("--host", help="Where the service of -
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Folder = Annotated[Path, typer.Argument(help="A trial's or a suite's folder.", show_default=False)]
 WorseThan = Annotated[
-    float, typer.Option("--worse-than", min=0, max=1000, help="How much slower counts as a regression, in per cent.")
+    float | None,
+    typer.Option(
+        "--worse-than",
+        min=0,
+        max=1000,
+        help="How much slower counts as a regression, in per cent.",
+        show_default="20",
+    ),
 ]
+
+
+def least_slowdown(worse_than: float | None) -> float:
+    """From which share on slower counts as a regression, whether or not ``--worse-than`` was given."""
+    from reports.comparison.differences import WORSE_THAN  # here, since pandas is slow to load
+
+    return WORSE_THAN if worse_than is None else worse_than / 100

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +13,18 @@ import typer
 from rich.console import Console
 
 from benchmarks.baseline import checked_out
-from benchmarks.cli.options import DatabaseUrl, Host, RedisUrl, Strategies, TargetFile, WorseThan
+from benchmarks.cli.options import DatabaseUrl, Host, RedisUrl, Strategies, TargetFile, WorseThan, least_slowdown
 from benchmarks.cli.verdict_table import print_comparison, print_suite, wide_console
 from benchmarks.fault import fault_class
-from benchmarks.plan import plan
+from benchmarks.plan import is_for, plan
 from benchmarks.progress import run_progress
 from benchmarks.resuming import to_be_run, unfinished_run
 from benchmarks.runner import RunRequest, current_revision, run_suites, suite_folder
-from benchmarks.suite import MOST_SEEDS, Suite, find, read
+from benchmarks.suite import MOST_SEEDS, Scenario, Suite, find, read
 from flashbench.catalogue import Contender, Service, contender
 from flashbench.errors import UsageError
 from flashbench.target.http import checked_url
+from flashbench.target.peer import PeerTarget
 from flashbench.target.target_file import read_target
 from flashbench.vocabulary import ExitCode
 
@@ -42,7 +45,7 @@ def run(
             " until a difference could be significant."
         ),
     ] = None,
-    worse_than: WorseThan = 20.0,
+    worse_than: WorseThan = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, even if a run of the same suite was cut short.")
     ] = False,
@@ -63,19 +66,21 @@ def run(
         if own or baseline or redis_url:
             raise UsageError("--target goes with neither --strategy nor --baseline nor --redis-url.")
         own, database_url = [service], None
-    chosen = _repeated(read(find(suite)), seeds)
-    console = wide_console()
-    given = {name for name, url in (("postgres", database_url), ("redis", redis_url)) if url}
-    chosen = _sparing(
-        chosen, given | ({"postgres", "redis", "network", "app"} if service is not None else set()), console
-    )
+    if worse_than is not None and baseline is None:
+        raise UsageError("--worse-than says how much slower than the baseline counts: give --baseline as well.")
     if baseline is not None and (database_url or redis_url):
         raise UsageError("--baseline needs stacks of its own: leave --database-url and --redis-url away.")
-    if chosen.stacks > 1 and (baseline is not None or given):
+    chosen, console = _repeated(read(find(suite)), seeds), wide_console()
+    given = {name for name, url in (("postgres", database_url), ("redis", redis_url)) if url}
+    if chosen.stacks > 1 and (service is not None or baseline is not None or given):
         raise UsageError(
-            f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: it takes neither"
-            " --baseline nor --database-url nor --redis-url."
+            f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: it takes none of"
+            " --target, --baseline, --database-url and --redis-url."
         )
+    chosen = _sparing(chosen, given, console) if service is None else _bearable(chosen, console)
+    _say_who_is_left_out(chosen, own, console)
+    if service is not None:
+        _require_an_answer(service)
     repeats = 0 if baseline is None else _repeats(chosen, len(own or chosen.strategies), seeds)
     request = RunRequest(
         suite=chosen,
@@ -89,10 +94,7 @@ def run(
     )
     request = replace(request, folder=_folder_of(request, out, take_up=baseline is None and not fresh, console=console))
     try:
-        if baseline is None:
-            code = _run_one(request, console)
-        else:
-            code = _run_against(baseline, request, worse_than / 100, console)
+        code = _run_one(request, console) if baseline is None else _run_against(baseline, request, worse_than, console)
     except BaseException:
         _discard_if_empty(request.folder)
         raise
@@ -120,7 +122,7 @@ def _run_one(request: RunRequest, console: Console) -> ExitCode:
     return _at_least_unproven(code, finished)
 
 
-def _run_against(revision: str, request: RunRequest, minimum: float, console: Console) -> ExitCode:
+def _run_against(revision: str, request: RunRequest, worse_than: float | None, console: Console) -> ExitCode:
     """The same suite on this code and on another revision's, in turns; the new run's report, then the comparison."""
     with checked_out(revision) as earlier:
         new, base = request.folder / "new", request.folder / "base"
@@ -147,7 +149,7 @@ def _run_against(revision: str, request: RunRequest, minimum: float, console: Co
             progress.step("judging the suites and comparing them")
             print_suite(base, console)
             print_suite(new, console)
-            code = _compare(base, new, minimum, request.folder, console)
+            code = _compare(base, new, least_slowdown(worse_than), request.folder, console)
     return _at_least_unproven(code, finished)
 
 
@@ -170,6 +172,14 @@ def _service(target: Path | None, host: str | None, database_url: str | None) ->
     file.require_database(database_url)
     service = Service(checked_url(host), target.resolve(), file.purchase.idempotent, database_url)
     return Contender(file.name, "somebody else's service", service=service)
+
+
+def _require_an_answer(contender: Contender) -> None:
+    """UsageError unless something answers where the service is said to be."""
+    assert contender.service is not None
+    there = contender.service
+    with closing(PeerTarget(there.host, read_target(there.target_file), there.database_url)) as target:
+        target.check()
 
 
 def _repeats(suite: Suite, strategies: int, seeds: int | None) -> int:
@@ -201,17 +211,44 @@ def _repeated(suite: Suite, seeds: int | None) -> Suite:
 
 def _sparing(suite: Suite, given: set[str], console: Console) -> Suite:
     """Without the scenarios that would hurt a server that is not the harness's own."""
-    harmless = tuple(
-        scenario
-        for scenario in suite.scenarios
-        if not any(fault_class(planned.fault).hurts in given for planned in scenario.faults)
-    )
-    left_out = ", ".join(scenario.label for scenario in suite.scenarios if scenario not in harmless)
-    if not harmless:
-        raise UsageError(f"every scenario of {suite.name} would hurt the server that was given: let it start its own.")
+
+    def hurts(scenario: Scenario) -> bool:
+        return any(fault_class(planned.fault).hurts in given for planned in scenario.faults)
+
+    return _without(suite, hurts, "would hurt the server that was given", "let it start its own", console)
+
+
+def _bearable(suite: Suite, console: Console) -> Suite:
+    """Without the scenarios that hurt, rewire or set what is the harness's own, for a service of somebody else's."""
+
+    def reaches_into_it(scenario: Scenario) -> bool:
+        return bool(scenario.faults or scenario.app or scenario.store_rtt_ms is not None)
+
+    sentence = "reaches into the reference app, which somebody else's service has not"
+    return _without(suite, reaches_into_it, sentence, "name a suite of loads alone, such as quick", console)
+
+
+def _without(suite: Suite, unfit: Callable[[Scenario], bool], why: str, way_out: str, console: Console) -> Suite:
+    """Without the scenarios that are unfit here; UsageError if none is left."""
+    fit = tuple(scenario for scenario in suite.scenarios if not unfit(scenario))
+    if not fit:
+        raise UsageError(f"every scenario of {suite.name} {why}: {way_out}.")
+    left_out = ", ".join(scenario.label for scenario in suite.scenarios if scenario not in fit)
     if left_out:
-        console.print(f"left out, since nobody's own server is hurt: {left_out}", soft_wrap=True)
-    return replace(suite, scenarios=harmless)
+        console.print(f"left out, since it {why}: {left_out}", soft_wrap=True)
+    return replace(suite, scenarios=fit)
+
+
+def _say_who_is_left_out(suite: Suite, own: Sequence[Contender], console: Console) -> None:
+    """Where a scenario is for strategies that it names; UsageError if none is for one that was chosen."""
+    for each in own:
+        left_out = [scenario.label for scenario in suite.scenarios if not is_for(scenario, each)]
+        if len(left_out) == len(suite.scenarios):
+            raise UsageError(f"no scenario of {suite.name} is for {each.name}: each names the strategies that meet it.")
+        if left_out:
+            console.print(
+                f"left out for {each.name}, since it is for other strategies: {', '.join(left_out)}", soft_wrap=True
+            )
 
 
 def _at_least_unproven(code: ExitCode, finished: bool) -> ExitCode:

@@ -7,7 +7,6 @@ by the first rule that fits it; one that fits none is ``unknown``, which never m
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +33,7 @@ Statuses = tuple[Annotated[int, Field(ge=100, le=599)], ...]
 
 
 class RequestTemplate(Document):
-    """One request. ``headers`` and ``body`` are sent as they stand, once the names in them are filled in."""
+    """One request. ``headers`` and ``body`` are sent as they stand, once the names in them are filled in; $$ is a $."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: str
@@ -300,7 +299,11 @@ def whole(value: Any) -> int | None:
 
 
 def _names(text: str) -> list[str]:
-    return [named or braced for named, braced in re.findall(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", text)]
+    """Those that are filled in; ValueError if a dollar is neither doubled nor begins a name."""
+    template = Template(text)
+    if not template.is_valid():
+        raise ValueError(f"a $ that stands for itself must be written $$, in {text!r}")
+    return template.get_identifiers()
 
 
 def _exactly_one(*ways: object) -> None:

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli.verdict_table import print_suite, wide_console
+from flashbench.catalogue import ROOT
 from tests.end_to_end.reader import passed, tiny_suite
 from tests.waiting import until
+
+SERVICE = ("--target", str(ROOT / "examples/node-service/target.toml"), "--host", "http://127.0.0.1:1")
 
 
 def flashbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -149,6 +152,11 @@ def test_an_audit_of_damaged_evidence_is_unproven_and_names_the_file(
         (("run", "smoke", "--out", "/proc/nowhere"), "can't be written to /proc/nowhere"),
         (("run", "smoke", "--database-url", "postgresql://127.0.0.1:1/x"), "no Postgres answers at"),
         (("run", "smoke", "--redis-url", "redis://127.0.0.1:1/0"), "no Redis answers at"),
+        (("run", "controls", *SERVICE), "the suite controls runs 4 trials at once, each on a stack of its own"),
+        (("run", "round-trips", *SERVICE), "name a suite of loads alone, such as quick"),
+        (("run", "smoke", *SERVICE), "nothing usable answers at http://127.0.0.1:1"),
+        (("run", "before_release.toml", "--strategy", "row_lock"), "no scenario of before_release is for row_lock"),
+        (("run", "smoke", "--worse-than", "5"), "give --baseline as well"),
         (("audit", "nowhere"), "there is no folder 'nowhere'"),
         (("audit", "."), "holds neither"),
         (("report", "."), "holds neither"),
@@ -159,13 +167,17 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     (tmp_path / "does_not_import.py").write_text("import nowhere_to_be_found\n")
+    (tmp_path / "before_release.toml").write_text(
+        'strategies = ["redis_lock"]\n[[scenarios]]\nname = "flash_sale"\nstrategies = ["redis_lock"]\n'
+    )
 
     done = flashbench(*arguments, cwd=tmp_path)
 
     assert done.returncode == 2, done.stdout + done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "does_not_import.py"]
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"does_not_import.py", "before_release.toml"}
 
 
 def test_serve_prints_how_to_reach_it_and_ends_with_ctrl_c() -> None:

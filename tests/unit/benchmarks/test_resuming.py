@@ -39,7 +39,7 @@ def test_the_latest_run_of_the_same_work_is_taken_up_where_it_was(tmp_path: Path
     run_of(tmp_path, "mine-1", planned(), 1)
     later = run_of(tmp_path, "mine-2", planned().model_copy(update={"started_unix_s": 2.0, "interrupted": True}), 1)
 
-    assert unfinished_run(tmp_path, planned()) == later
+    assert unfinished_run(tmp_path, planned(revision="a2, of the same code")) == later
     assert to_be_run(later, NAMES) == ["002-b"]
 
 
@@ -58,7 +58,6 @@ def test_a_finished_run_is_left_alone_and_so_is_one_that_goes_on(tmp_path: Path)
 @pytest.mark.parametrize(
     "other",
     [
-        {"revision": "a2"},
         {"code": "b3"},
         {"cases": {"x": 1}},
         {"at_once": 2},

@@ -59,6 +59,12 @@ def test_names_are_filled_in_and_escaped_in_the_path(tmp_path: Path) -> None:
     assert request.headers == {"X-Key": "00" * 16}
 
 
+def test_a_doubled_dollar_stands_for_itself(tmp_path: Path) -> None:
+    order = PurchaseOrder("sale", "sku-1", 2, 7, bytes(16))
+    request = contract(tmp_path, SMALL.replace('"who"', '"in $$user"')).purchase_request(order)
+    assert json.loads(request.body) == {"count": 2, "in $user": "u7"}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
@@ -88,6 +94,7 @@ def test_the_first_rule_that_fits_decides_and_what_fits_none_is_unknown(
         ('name = "shop"', 'name = "shop"\nsettle_s = -1', "settle_s"),
         ('name = "shop"', 'name = "shop"\nsku = "${product}"', "sku has"),
         ('name = "shop"', 'name = "shop"\n[ledger]', "ledger: give either"),
+        ('"count"', '"$5"', r"a \$ that stands for itself must be written \$\$"),
         ("[purchase]", "[purchase", "not valid TOML"),
         ("[purchase]", '[purchase]\nmethod = "GET"', "purchase.method: input should be 'POST'"),
     ],
