@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks.fault import Claim, fault_class
+from benchmarks.fault import injection
 from benchmarks.plan import PlannedRun
 from benchmarks.telemetry.plan import Plan
 from flashbench.evidence.documents import PlannedFault
@@ -32,7 +32,7 @@ def telemetry_plan(stack: StackInfo, faults: Sequence[PlannedFault] = ()) -> Pla
 
     A Redis that ends unasked is an outage that the app has to bear, and is shown as such.
     """
-    ended = frozenset().union(*(_claim(each).ends for each in faults))
+    ended = frozenset().union(*(kind.claim(options).ends for kind, options in map(injection, faults)))
     own = {"postgres": stack.postgres, "redis": stack.redis}
     return Plan(
         processes={"app worker": stack.app_pid} if stack.app_pid is not None else {},
@@ -45,8 +45,3 @@ def telemetry_plan(stack: StackInfo, faults: Sequence[PlannedFault] = ()) -> Pla
         gauges=stack.gauges,
         lasting=frozenset(group for group, whose in _LASTING.items() if whose not in ended),
     )
-
-
-def _claim(planned: PlannedFault) -> Claim:
-    kind = fault_class(planned.fault)
-    return kind.claim(kind.Options.model_validate(planned.options))

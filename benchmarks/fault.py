@@ -24,12 +24,14 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks import catalogue
+from flashbench.evidence.documents import PlannedFault
 from flashbench.services.control import Control, Order
 from flashbench.services.model import StackInfo
 
@@ -37,6 +39,21 @@ if TYPE_CHECKING:
     from benchmarks.links import Links
 
 Need = Literal["proxy", "replica", "failpoints"]
+
+
+class Part(StrEnum):
+    """What faults take, rely on or must meet. Answers are a server's doing, flow and replies a link's."""
+
+    REDIS_PROCESS = "that Redis lives"
+    REDIS_ANSWERS = "that Redis answers"
+    REDIS_MEMORY = "what Redis remembers"
+    REDIS_FLOW = "that anything goes over the link to Redis"
+    REDIS_REPLIES = "that any reply comes back over the link to Redis"
+    POSTGRES_ANSWERS = "that Postgres answers"
+    POSTGRES_LOCK = "that purchases get their locks in Postgres"
+    POSTGRES_FLOW = "that anything goes over the link to Postgres"
+    POSTGRES_REPLIES = "that any reply comes back over the link to Postgres"
+    WORKERS = "that all workers of the app are there"
 
 
 class FaultError(Exception):
@@ -85,11 +102,15 @@ def scene_words(stack: StackInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What an injection takes, relies on and must meet at some time, and whom it ends; see ``Fault``."""
+    """What an injection takes, relies on and must meet at some time, and whom it ends; see ``Fault``.
 
-    takes: frozenset[str]
-    relies: frozenset[str] = frozenset()
-    meets: frozenset[str] = frozenset()
+    ``itself`` is what nobody else may be meanwhile: the fault, of just that place.
+    """
+
+    itself: str
+    takes: frozenset[Part] = frozenset()
+    relies: frozenset[Part] = frozenset()
+    meets: frozenset[Part] = frozenset()
     ends: frozenset[str] = frozenset()
 
 
@@ -109,10 +130,10 @@ class Fault(ABC):
 
     ``hurts`` names the server that must be the harness's own, since nobody else's may be hurt; ``needs`` what the
     stack must offer. One that is ``momentary`` is over when it is done, so it is healed once it is seen to have
-    bitten. ``takes`` is what nobody else may take or rely on while it lasts, beside the fault itself, ``relies``
-    what it can't do without from its injection on, and ``meets`` what has to be there at some time for it to show
-    that it took effect. ``ends`` are those whose processes it ends. Of what it ``excludes``, no other fault may
-    hurt anything meanwhile. ``heals_in_s`` is what being as before takes at least, after which the next may come.
+    bitten. ``takes`` is what nobody else may take or rely on while it lasts, ``relies`` what it can't do without from
+    its injection on, and ``meets`` what has to be there at some time for it to show that it took effect. ``ends`` are
+    those whose processes it ends. Of what it ``excludes``, no other fault may hurt anything meanwhile.
+    ``heals_in_s`` is what being as before takes at least, after which the next may come.
 
     Whatever a server, the proxy or the supervisor refuses may be raised by any of the methods. A fault that could not
     be prepared or injected is healed all the same, so ``heal`` and ``healed`` must bear to be called without.
@@ -121,9 +142,9 @@ class Fault(ABC):
     hurts: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
     momentary: ClassVar[bool] = False
-    takes: ClassVar[frozenset[str]] = frozenset()
-    relies: ClassVar[frozenset[str]] = frozenset()
-    meets: ClassVar[frozenset[str]] = frozenset()
+    takes: ClassVar[frozenset[Part]] = frozenset()
+    relies: ClassVar[frozenset[Part]] = frozenset()
+    meets: ClassVar[frozenset[Part]] = frozenset()
     ends: ClassVar[frozenset[str]] = frozenset()
     excludes: ClassVar[frozenset[str]] = frozenset()
     heals_in_s: ClassVar[float] = 0.5
@@ -139,8 +160,8 @@ class Fault(ABC):
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
         """What an injection has to itself while it lasts, and what it needs of what others may take."""
-        own = f"{cls.__name__} {options.which}".rstrip()
-        return Claim(cls.takes | {own}, cls.relies, cls.meets, cls.ends)
+        itself = f"{cls.__name__} {options.which}".rstrip()
+        return Claim(itself, cls.takes, cls.relies, cls.meets, cls.ends)
 
     @classmethod
     def lasts_s(cls, options: FaultOptions, for_s: float) -> float:
@@ -175,13 +196,19 @@ def bar_each_other(first: Injection, second: Injection) -> bool:
     (kind, options), (other, others) = first, second
     mine, theirs = kind.claim(options), other.claim(others)
     claimed = mine.takes & (theirs.takes | theirs.relies) or theirs.takes & mine.relies
-    return bool(claimed) or other.hurts in kind.excludes or kind.hurts in other.excludes
+    return mine.itself == theirs.itself or bool(claimed) or other.hurts in kind.excludes or kind.hurts in other.excludes
 
 
 def hides(first: Injection, second: Injection) -> bool:
     """Whether the second could not show that it took effect as long as the first lasts."""
     (kind, options), (other, others) = first, second
     return bool(kind.claim(options).takes & other.claim(others).meets)
+
+
+def injection(planned: PlannedFault) -> Injection:
+    """What a suite plans, as what it is."""
+    kind = fault_class(planned.fault)
+    return kind, kind.Options.model_validate(planned.options)
 
 
 def fault_class(name: str) -> type[Fault]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks.fault import FaultOptions, Injection, bar_each_other, fault_class, hides
+from benchmarks.fault import FaultOptions, bar_each_other, fault_class, hides, injection
 from flashbench.catalogue import nearest
 from flashbench.evidence.documents import PlannedFault
 
@@ -34,6 +34,14 @@ def checked(options: type[FaultOptions], given: dict[str, Any]) -> FaultOptions:
         raise OptionError(key, _sentence(key, schema, given)) from None
 
 
+def described(options: type[FaultOptions]) -> dict[str, str]:
+    """What a fault can be told, by key: what it may be, and what it is unless it is said."""
+    if not options.model_fields:
+        return {}
+    schemas = options.model_json_schema()["properties"]
+    return {key: f"{_allowed(schema)}{_otherwise(schema)}" for key, schema in schemas.items()}
+
+
 def repeated(planned: PlannedFault, times: int, every_s: float) -> tuple[PlannedFault, ...]:
     """The same fault several times: a new injection every so many seconds."""
     return tuple(
@@ -45,14 +53,14 @@ def clash(planned: Sequence[PlannedFault]) -> str | None:
     """Why these can't all be injected, or not all be seen to take effect; None if they can."""
     for first, second in combinations(sorted(planned, key=lambda each: each.at_s), 2):
         again_s = _over_s(first)
-        if second.at_s < again_s and bar_each_other(_injection(first), _injection(second)):
+        if second.at_s < again_s and bar_each_other(injection(first), injection(second)):
             return (
                 f"{second.fault} at {second.at_s:g} s would meet {_span(first)}: let it begin at {again_s:g} s or later"
             )
     for one, other in permutations(planned, 2):
         until_s = _over_s(one)
         within = one.at_s - _SEEN_S < other.at_s and other.at_s + other.for_s < until_s
-        if within and not fault_class(one.fault).momentary and hides(_injection(one), _injection(other)):
+        if within and not fault_class(one.fault).momentary and hides(injection(one), injection(other)):
             return (
                 f"nothing could be seen of {other.fault} at {other.at_s:g} s within {_span(one)}:"
                 f" let it last until {until_s:g} s or longer, or begin earlier"
@@ -62,17 +70,12 @@ def clash(planned: Sequence[PlannedFault]) -> str | None:
 
 def _over_s(planned: PlannedFault) -> float:
     """When all may be as before, at the earliest."""
-    kind, options = _injection(planned)
+    kind, options = injection(planned)
     return round(planned.at_s + kind.lasts_s(options, planned.for_s), 6)
 
 
 def _span(planned: PlannedFault) -> str:
     return f"{planned.fault}, which lasts from {planned.at_s:g} s to {planned.at_s + planned.for_s:g} s"
-
-
-def _injection(planned: PlannedFault) -> Injection:
-    kind = fault_class(planned.fault)
-    return kind, kind.Options.model_validate(planned.options)
 
 
 def _sentence(key: str, schema: dict[str, Any], given: dict[str, Any]) -> str:
@@ -82,6 +85,14 @@ def _sentence(key: str, schema: dict[str, Any], given: dict[str, Any]) -> str:
     if "enum" in schema and isinstance(value, str):
         return f"there is no {key} {value!r}: {nearest(value, schema['enum'])}"
     return f"must be {_allowed(schema)}, not {value!r}"
+
+
+def _otherwise(schema: dict[str, Any]) -> str:
+    """What an option is where it is left out."""
+    if "default" not in schema:
+        return "; has to be said"
+    default = schema["default"]
+    return f"; {default:.10g} if left out" if isinstance(default, int | float) else f"; {default!r} if left out"
 
 
 def _allowed(schema: dict[str, Any]) -> str:

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from benchmarks.fault import Claim, Fault, FaultOptions, Scene
+from benchmarks.fault import Claim, Fault, FaultOptions, Part, Scene
 from benchmarks.probes import PATIENCE_S, SILENCE_S
 from flashbench.services.proxy.behaviour import Behaviour, Counts
 from flashbench.services.proxy.control import ProxyControl
 from flashbench.services.proxy.plan import host_and_port, server_place
 
+FLOW = {"redis": Part.REDIS_FLOW, "postgres": Part.POSTGRES_FLOW}  # by store, what a black hole takes from its link
+REPLIES = {"redis": Part.REDIS_REPLIES, "postgres": Part.POSTGRES_REPLIES}  # and what the loss of every answer does
+ANSWERS = {"redis": Part.REDIS_ANSWERS, "postgres": Part.POSTGRES_ANSWERS}
+SOMEBODY = {"redis": Part.REDIS_PROCESS, "postgres": Part.POSTGRES_ANSWERS}  # who takes connections, at the least
 _QUIET_NS = 200_000_000  # after which a link over which nothing went is taken for one that nobody uses
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # Postgres answers one byte, before any login
 
@@ -66,23 +70,6 @@ def redis_ping(text: str = "") -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
-def there(options: FaultOptions, answers: bool) -> str:
-    """Who has to be at the other end of the link, as faults of the servers call it."""
-    if options.which == "postgres":
-        return "the answers of Postgres"
-    return "the answers of Redis" if answers else "the process of Redis"
-
-
-def flow(options: FaultOptions) -> str:
-    """What a black hole takes from a link."""
-    return f"the flow to {options.which}"
-
-
-def all_answers(options: FaultOptions) -> str:
-    """What is taken from a link on which every answer is lost."""
-    return f"all answers of {options.which}"
-
-
 class LinkFault(Fault):
     """A fault of the link from the app to one store. Faults of different kinds may hold on a link at once."""
 
@@ -105,7 +92,8 @@ class LinkFault(Fault):
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
         """What becomes of the traffic can only be seen where there is some."""
-        return replace(super().claim(options), meets=frozenset({there(options, cls.needs_answers), flow(options)}))
+        other_end = ANSWERS if cls.needs_answers else SOMEBODY
+        return replace(super().claim(options), meets=frozenset({other_end[options.which], FLOW[options.which]}))
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

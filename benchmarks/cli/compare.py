@@ -23,7 +23,7 @@ def compare(
 ) -> None:
     """Compare two runs of a suite: 0 no regression, 13 slower, 12 too little was measured to tell.
 
-    If the new run's own verdict is not PASS, its exit code is that of its verdict.
+    If the new run's own verdict is FAIL or UNPROVEN, its exit code is that of its verdict.
     """
     from reports.compare import write_comparison  # here, since pandas and matplotlib are slow to load
     from reports.comparison.compared import compare as compared

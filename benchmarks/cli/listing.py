@@ -10,6 +10,8 @@ import typer
 
 from benchmarks import catalogue
 from benchmarks.cli.options import Json
+from benchmarks.fault import fault_class
+from benchmarks.fault_tables import described
 from flashbench.catalogue import controls, strategies
 
 
@@ -37,6 +39,8 @@ def list_(
     for entry in entries:
         breaks = f" (breaks {entry['breaks']})" if "breaks" in entry else ""
         typer.echo(f"{entry['name']:<{width}}{entry['summary']}{breaks}")
+        for option, words in entry.get("options", {}).items():
+            typer.echo(f"{'':<{width}}{option}: {words}")
 
 
 def _entries(kind: Kind) -> list[dict[str, Any]]:
@@ -48,7 +52,10 @@ def _entries(kind: Kind) -> list[dict[str, Any]]:
         case Kind.SCENARIOS:
             found = catalogue.scenarios()
         case Kind.FAULTS:
-            found = catalogue.faults()
+            return [
+                {"name": each.name, "summary": each.summary, "options": described(fault_class(each.name).Options)}
+                for each in catalogue.faults()
+            ]
         case Kind.SUITES:
             found = catalogue.suites()
     return [{"name": entry.name, "summary": entry.summary} for entry in found]

@@ -11,13 +11,11 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from benchmarks.fault import Claim, Fault, FaultError, FaultOptions, Scene
+from benchmarks.fault import Claim, Fault, FaultError, FaultOptions, Part, Scene
 from benchmarks.workers import Workers
 
 # What a purchase that commits can't do without; the lock is the one that keeps all of them waiting.
-_COMMITS = frozenset(
-    {"the answers of Postgres", "the flow to postgres", "a lock in Postgres", "all answers of postgres"}
-)
+_COMMITS = frozenset({Part.POSTGRES_ANSWERS, Part.POSTGRES_FLOW, Part.POSTGRES_LOCK, Part.POSTGRES_REPLIES})
 
 
 class Failpoint(Fault):
@@ -45,8 +43,8 @@ class Failpoint(Fault):
         assert isinstance(options, cls.Options)
         kills = options.action == "kill"
         return Claim(
-            super().claim(options).takes,
-            relies=frozenset({"the workers of the app"} if kills else ()),
+            super().claim(options).itself,
+            relies=frozenset({Part.WORKERS} if kills else ()),
             meets=_COMMITS if options.point in ("before_commit", "after_commit") else frozenset(),
             ends=frozenset({"app"} if kills else ()),
         )

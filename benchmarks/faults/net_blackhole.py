@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.fault import Claim, FaultOptions
-from benchmarks.links import LinkFault, flow
+from benchmarks.links import FLOW, LinkFault
 from flashbench.services.proxy.behaviour import Behaviour
 
 
@@ -15,8 +15,7 @@ class NetBlackhole(LinkFault):
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
         """It needs nobody at the other end, and nothing else is to be seen of the link meanwhile."""
-        own = super().claim(options)
-        return Claim(own.takes | {flow(options)})
+        return Claim(super().claim(options).itself, takes=frozenset({FLOW[options.which]}))
 
     def behaviour(self) -> Behaviour:
         return Behaviour(blackhole=True)

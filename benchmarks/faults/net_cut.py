@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from benchmarks.fault import Claim, FaultOptions
-from benchmarks.links import LinkFault, all_answers, redis_ping
+from benchmarks.links import REPLIES, LinkFault, redis_ping
 from flashbench.services.proxy.behaviour import Behaviour
 
 _LEAST_ANSWER_BYTES = 7  # +PONG\r\n
@@ -30,7 +30,7 @@ class NetCut(LinkFault):
     def claim(cls, options: FaultOptions) -> Claim:
         """Answers that are lost on their way are not counted."""
         own = super().claim(options)
-        return replace(own, meets=own.meets | {all_answers(options)})
+        return replace(own, meets=own.meets | {REPLIES[options.which]})
 
     def behaviour(self) -> Behaviour:
         return Behaviour(cut_after_bytes=self.options.after_bytes)

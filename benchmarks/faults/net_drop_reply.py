@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmarks.fault import Claim, FaultOptions
-from benchmarks.links import LinkFault, all_answers, redis_ping
+from benchmarks.links import REPLIES, LinkFault, redis_ping
 from flashbench.services.proxy.behaviour import Behaviour
 
 
@@ -33,8 +33,8 @@ class NetDropReply(LinkFault):
     def claim(cls, options: FaultOptions) -> Claim:
         """Where every answer is lost, nobody sees what else becomes of them, or gets as far as to wait for a lock."""
         assert isinstance(options, cls.Options)
-        own, everything = super().claim(options), not options.matching and options.share == 1
-        return replace(own, takes=own.takes | ({all_answers(options)} if everything else set()))
+        everything = not options.matching and options.share == 1
+        return replace(super().claim(options), takes=frozenset({REPLIES[options.which]} if everything else ()))
 
     def behaviour(self) -> Behaviour:
         chosen = self.options

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import psutil
 from pydantic import Field
 
-from benchmarks.fault import Fault, FaultError, FaultOptions, Scene
+from benchmarks.fault import Fault, FaultError, FaultOptions, Part, Scene
 from benchmarks.held_lock import HeldLock, Waiting
 from benchmarks.workers import Workers
 
@@ -25,9 +25,9 @@ class PostgresPool(Fault):
     """As when a migration takes its lock. It bites where so much is asked for that the pool of a worker runs out."""
 
     hurts = "postgres"
-    takes = frozenset({"a lock in Postgres"})
-    meets = frozenset({"the flow to postgres", "all answers of postgres"})
-    relies = frozenset({"the answers of Postgres", "the workers of the app"})
+    takes = frozenset({Part.POSTGRES_LOCK})
+    meets = frozenset({Part.POSTGRES_FLOW, Part.POSTGRES_REPLIES})
+    relies = frozenset({Part.POSTGRES_ANSWERS, Part.WORKERS})
 
     class Options(FaultOptions):
         """``share`` of a worker's connections that must be seen to wait: an app may keep some from its purchases."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.fault import Fault, FaultError, Part, Scene
 from benchmarks.held_lock import HeldLock
 
 _LOCK = "SELECT 1 FROM stock WHERE sale_id = %(sale)s AND sku = %(sku)s FOR UPDATE"
@@ -16,9 +16,9 @@ class PostgresRowLock(Fault):
     """As by a report or a repair that began a transaction and forgot about it. Other products are sold as ever."""
 
     hurts = "postgres"
-    takes = frozenset({"a lock in Postgres"})
-    meets = frozenset({"the flow to postgres", "all answers of postgres"})
-    relies = frozenset({"the answers of Postgres"})
+    takes = frozenset({Part.POSTGRES_LOCK})
+    meets = frozenset({Part.POSTGRES_FLOW, Part.POSTGRES_REPLIES})
+    relies = frozenset({Part.POSTGRES_ANSWERS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.fault import Fault, FaultError, Part, Scene
 from benchmarks.probes import postgres_session
 from flashbench.services.control import Order
 
@@ -21,7 +21,7 @@ class PostgresStop(Fault):
     """Every session is gone, and no transaction that was open has happened."""
 
     hurts = "postgres"
-    takes = frozenset({"the answers of Postgres"})
+    takes = frozenset({Part.POSTGRES_ANSWERS})
     ends = frozenset({"postgres"})
     heals_in_s = 1.5
 

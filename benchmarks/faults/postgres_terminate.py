@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.fault import Fault, FaultError, Part, Scene
 from benchmarks.probes import postgres_session
 from benchmarks.workers import Workers
 from flashbench.trial.stores import APP_NAME
@@ -22,7 +22,7 @@ class PostgresTerminate(Fault):
 
     hurts = "postgres"
     momentary = True
-    relies = frozenset({"the answers of Postgres"})
+    relies = frozenset({Part.POSTGRES_ANSWERS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

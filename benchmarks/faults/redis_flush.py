@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.fault import Fault, FaultError, Part, Scene
 from benchmarks.marker import Marker
 from benchmarks.probes import redis_answers, redis_client
 
@@ -15,8 +15,8 @@ class RedisFlush(Fault):
 
     hurts = "redis"
     momentary = True
-    takes = frozenset({"the memory of Redis"})
-    relies = frozenset({"the answers of Redis"})
+    takes = frozenset({Part.REDIS_MEMORY})
+    relies = frozenset({Part.REDIS_ANSWERS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

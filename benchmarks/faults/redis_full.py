@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.fault import Fault, Scene
+from benchmarks.fault import Fault, Part, Scene
 from benchmarks.marker import Marker
 from benchmarks.probes import redis_client, redis_setting
 
@@ -18,8 +18,8 @@ class RedisFull(Fault):
     """What is there can be read, deleted and left to expire, but not added to."""
 
     hurts = "redis"
-    takes = frozenset({"the memory of Redis"})
-    relies = frozenset({"the answers of Redis"})
+    takes = frozenset({Part.REDIS_MEMORY})
+    relies = frozenset({Part.REDIS_ANSWERS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.fault import Fault
+from benchmarks.fault import Fault, Part
 from benchmarks.probes import redis_answers, redis_is_silent
 from flashbench.services.control import Order
 
@@ -11,8 +11,8 @@ class RedisHang(Fault):
     """Commands sent meanwhile wait in its sockets, and are executed when it goes on, however late that is."""
 
     hurts = "redis"
-    takes = frozenset({"the answers of Redis"})
-    relies = frozenset({"the process of Redis"})
+    takes = frozenset({Part.REDIS_ANSWERS})
+    relies = frozenset({Part.REDIS_PROCESS})
 
     def inject(self) -> None:
         self.scene.order("redis", Order.HANG)

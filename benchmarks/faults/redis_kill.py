@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.fault import Fault, Scene
+from benchmarks.fault import Fault, Part, Scene
 from benchmarks.probes import SILENCE_S, redis_life
 from flashbench.services.control import Order
 
@@ -16,7 +16,7 @@ class RedisKill(Fault):
     """Whatever Redis knew is gone: counters, holds, locks, tokens, cached products, scripts."""
 
     hurts = "redis"
-    takes = frozenset({"the process of Redis", "the answers of Redis", "the memory of Redis"})
+    takes = frozenset({Part.REDIS_PROCESS, Part.REDIS_ANSWERS, Part.REDIS_MEMORY})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.fault import Fault, FaultError, Part, Scene
 from benchmarks.probes import redis_answers, redis_connection, redis_is_silent
 
 _AT_MOST_MS = 3_600_000  # as long as a load may last; it is told to go on long before
@@ -23,8 +23,8 @@ class RedisPause(Fault):
     """
 
     hurts = "redis"
-    takes = frozenset({"the answers of Redis"})
-    relies = frozenset({"the process of Redis"})
+    takes = frozenset({Part.REDIS_ANSWERS})
+    relies = frozenset({Part.REDIS_PROCESS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.fault import Fault, Scene
+from benchmarks.fault import Fault, Part, Scene
 from benchmarks.marker import Marker
 from benchmarks.probes import SILENCE_S, redis_answers, redis_life
 from flashbench.services.control import Order
@@ -16,7 +16,7 @@ class RedisRestart(Fault):
 
     hurts = "redis"
     momentary = True
-    takes = frozenset({"the process of Redis", "the answers of Redis", "the memory of Redis"})
+    takes = frozenset({Part.REDIS_PROCESS, Part.REDIS_ANSWERS, Part.REDIS_MEMORY})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.fault import Fault, FaultError, Scene
+from benchmarks.fault import Fault, FaultError, Part, Scene
 from benchmarks.marker import Marker
 from benchmarks.probes import SILENCE_S, redis_answers, redis_client, redis_life, redis_snapshot_file
 from flashbench.services.control import Order
@@ -18,7 +18,7 @@ class RedisRollback(Fault):
 
     hurts = "redis"
     momentary = True
-    takes = frozenset({"the process of Redis", "the answers of Redis", "the memory of Redis"})
+    takes = frozenset({Part.REDIS_PROCESS, Part.REDIS_ANSWERS, Part.REDIS_MEMORY})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

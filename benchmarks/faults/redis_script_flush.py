@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.fault import Fault, Scene
+from benchmarks.fault import Fault, Part, Scene
 from benchmarks.probes import redis_answers, redis_client
 
 
@@ -15,7 +15,7 @@ class RedisScriptFlush(Fault):
 
     hurts = "redis"
     momentary = True
-    relies = frozenset({"the answers of Redis"})
+    relies = frozenset({Part.REDIS_ANSWERS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.fault import Fault, Scene
+from benchmarks.fault import Fault, Part, Scene
 from benchmarks.workers import Workers
 
 
@@ -16,7 +16,7 @@ class WorkerHang(Fault):
     """As by a long pause of its machine. It wakes up in the middle of what it did, and leases may have run out."""
 
     hurts = "app"
-    takes = frozenset({"the workers of the app"})
+    takes = frozenset({Part.WORKERS})
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.fault import Fault, Scene
+from benchmarks.fault import Fault, Part, Scene
 from benchmarks.workers import Workers, gone
 
 
@@ -15,7 +15,7 @@ class WorkerKill(Fault):
     """Whatever it had under way ends where it was: locks, holds and transactions have lost their owner."""
 
     hurts = "app"
-    takes = frozenset({"the workers of the app"})
+    takes = frozenset({Part.WORKERS})
     ends = frozenset({"app"})
     heals_in_s = 1.4
     momentary = True

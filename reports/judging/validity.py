@@ -43,7 +43,9 @@ def invalid_reasons(bundle: Bundle, history: History) -> list[str]:
             f" (p99, limit {allowed_ms:.0f} ms)"
         )
     if _in_memory(bundle):
-        found.append("the database was on a filesystem in memory, which hides what a commit costs")
+        found.append(
+            "the database was on a filesystem in memory, which hides what a commit costs (TMPDIR names another folder)"
+        )
     return found
 
 

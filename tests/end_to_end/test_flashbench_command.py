@@ -231,7 +231,7 @@ def test_doctor_says_what_will_be_used_why_and_how_fast() -> None:
         ("controls", {"naive"}),
         ("scenarios", {"flash_sale", "browse_and_buy"}),
         ("suites", {"quick", "smoke", "browse"}),
-        ("faults", set()),
+        ("faults", {"redis_kill", "net_drop_reply"}),
     ],
 )
 def test_list_names_what_there_is(kind: str, names: set[str]) -> None:
@@ -240,6 +240,14 @@ def test_list_names_what_there_is(kind: str, names: set[str]) -> None:
     assert {entry["name"] for entry in found} >= names
     assert all(entry["summary"] for entry in found)
     assert flashbench("list", kind).returncode == 0
+
+
+def test_what_a_fault_can_be_told_is_listed_with_its_bounds() -> None:
+    shown = flashbench("list", "faults").stdout
+
+    assert re.search(r"^ +store: 'redis' or 'postgres'; has to be said$", shown, re.MULTILINE)
+    assert re.search(r"^ +latency_ms: a number from 0.1 to 10000; 20 if left out$", shown, re.MULTILINE)
+    assert re.search(r"^ +matching: a text of at most 200 characters; '' if left out$", shown, re.MULTILINE)
 
 
 def test_ctrl_c_in_mid_suite_judges_what_there_is_and_reports_it(tmp_path: Path) -> None:
