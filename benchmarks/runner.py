@@ -27,7 +27,7 @@ from benchmarks.wiring import Wiring
 from flashbench.catalogue import ROOT, card
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import SUITE, VERDICT, SuiteDocument, VerdictDocument
-from flashbench.evidence.whole import publish
+from flashbench.evidence.whole import publish_text
 from flashbench.load.options import defaults, parameter_names
 from flashbench.services import StackInfo, StackRequest
 from flashbench.services.machine import fingerprint
@@ -121,7 +121,7 @@ def run_suites(requests: Sequence[RunRequest], progress: RunProgress) -> bool:
 def write_suite(folder: Path, document: SuiteDocument) -> None:
     """suite.json, whole or not at all. UsageError if it can't be written."""
     try:
-        publish(folder / SUITE, lambda draft: draft.write_text(document.to_json()))
+        publish_text(folder / SUITE, document.to_json())
     except OSError as error:
         raise UsageError(f"results can't be written to {folder} ({error.strerror}).") from error
 

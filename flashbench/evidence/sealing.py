@@ -45,7 +45,7 @@ from flashbench.evidence.documents import (
     WorkerClosing,
 )
 from flashbench.evidence.manifest import entry_of, evidence_files
-from flashbench.evidence.whole import publish
+from flashbench.evidence.whole import publish, publish_text
 
 ROWS_AT_ONCE = 128 * 1024
 
@@ -93,7 +93,7 @@ def seal(folder: Path, *, after_step: Callable[[str], None] = lambda _: None) ->
     for path in (*(each.source for each in sealed), *folder.glob("worker-*.closed.json")):
         path.unlink()
         after_step(f"removed {path.name}")
-    publish(folder / MANIFEST, lambda draft: draft.write_text(_manifest(folder).to_json()))
+    publish_text(folder / MANIFEST, _manifest(folder).to_json())
     after_step(f"wrote {MANIFEST}")
 
 
@@ -221,7 +221,7 @@ def _write_trial(folder: Path, trial: TrialDocument, closings: dict[str, WorkerC
             "problems": tuple(known),
         }
     )
-    publish(folder / TRIAL, lambda draft: draft.write_text(final.to_json()))
+    publish_text(folder / TRIAL, final.to_json())
 
 
 def _manifest(folder: Path) -> ManifestDocument:

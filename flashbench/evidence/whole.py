@@ -26,3 +26,8 @@ def publish(target: Path, write: Callable[[Path], Result]) -> Result:
             draft.unlink(missing_ok=True)
         raise
     return result
+
+
+def publish_text(target: Path, text: str) -> None:
+    """The same for a text. OSError if it can't be written."""
+    publish(target, lambda draft: draft.write_text(text))

@@ -22,7 +22,7 @@ from flashbench.services.unprivileged import dies_with_parent
 _directly = build_opener(ProxyHandler({}))  # whatever proxy the environment names, this is about loopback
 
 READY_LIMIT_S = 30
-DATABASE_START_S = 3600  # longer than any load: a worker that gives up makes uvicorn end all the others
+DATABASE_START_S = 3600  # as long as the longest load: a worker that gives up makes uvicorn end all the others
 HEALTHCHECK_LIMIT_S = 120  # longer than any fault: uvicorn kills a worker that is silent for so long
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flashbench.evidence.documents import WorkerClosing
-from flashbench.evidence.whole import publish
+from flashbench.evidence.whole import publish, publish_text
 from flashbench.target.protocol import LedgerRow
 
 LEDGER_ROWS = "ledger.ndjson"  # read by the harness itself
@@ -37,7 +37,7 @@ def closing_path(folder: Path, worker: str) -> Path:
 
 def write_closing(folder: Path, closing: WorkerClosing) -> None:
     """Appears whole or not at all: who waits for the file may read it at once."""
-    publish(closing_path(folder, closing.worker), lambda draft: draft.write_text(closing.to_json()))
+    publish_text(closing_path(folder, closing.worker), closing.to_json())
 
 
 def read_closings(folder: Path) -> tuple[WorkerClosing, ...]:

@@ -31,7 +31,7 @@ from flashbench.evidence.documents import (
     WorkerClosing,
 )
 from flashbench.evidence.recorder import Recorder
-from flashbench.evidence.whole import publish
+from flashbench.evidence.whole import publish_text
 from flashbench.target.http import TargetGoneError, TargetSilentError
 from flashbench.target.protocol import OpenedSale, Target
 from flashbench.trial.collect import LEDGER_ROWS, STATED_ROWS, read_closings, write_closing, write_ledger
@@ -300,7 +300,7 @@ class _Life:
             fingerprint={name: dict(facts) for name, facts in plan.fingerprint.items()},
             problems=(*self._problems, *unfinished),
         )
-        publish(self._folder / TRIAL, lambda draft: draft.write_text(document.to_json()))
+        publish_text(self._folder / TRIAL, document.to_json())
 
     def _opened(self) -> dict[str, Any]:
         """What companions are told of the sale."""

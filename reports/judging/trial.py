@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flashbench.evidence.bundle import Bundle, UnreadableTrialError
 from flashbench.evidence.documents import VERDICT, FindingDocument, TrialDocument, VerdictDocument
-from flashbench.evidence.whole import publish
+from flashbench.evidence.whole import publish_text
 from flashbench.vocabulary import Expectation, Tier, Validity, Verdict
 from reports.checks.finding import Finding
 from reports.checks.history import History
@@ -78,7 +78,7 @@ def met(expectation: Expectation, verdict: Verdict, findings: tuple[FindingDocum
 def _keep(verdict: VerdictDocument, folder: Path) -> None:
     """Whole or not at all; a copy on read-only media can be judged as well."""
     with suppress(OSError):
-        publish(folder / VERDICT, lambda draft: draft.write_text(verdict.to_json()))
+        publish_text(folder / VERDICT, verdict.to_json())
 
 
 def _undecided(trial: TrialDocument, findings: tuple[FindingDocument, ...]) -> list[str]:

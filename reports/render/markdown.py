@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flashbench.evidence.documents import SuiteVerdict
 from reports.matrix import Matrix
+from reports.outages.course import PATIENCE_S
 from reports.protections import protections
 from reports.render import matrix_words
 from reports.render.kills import false_alarms, kill_table
@@ -64,7 +65,7 @@ def _outages(summary: Summary, found: Matrix) -> list[str]:
     ]
     lines += [
         "",
-        "Trials that passed; of the worst, decided within 2 s outside the detection window, and recovery.",
+        f"Trials that passed; of the worst, decided in {PATIENCE_S:g} s outside the detection window, and recovery.",
         "",
     ]
     lines += [*(f"- {cell(remark)}" for remark in matrix_words.remarks(found)), "", matrix_words.ASKED, ""]

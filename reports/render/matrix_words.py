@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reports.matrix import Cell, FaultCase, Matrix
 from reports.outages.course import PATIENCE_S
@@ -66,15 +66,23 @@ def _short(judgements: Iterable[Judgement]) -> str:
 
 def targets(found: Matrix) -> str:
     """How many targets were met over all cells, and which were not; empty if none was judged."""
-    counts = Counter(each.status for cell in found.cells for each in cell.judgements)
-    if not counts:
+    judged = [(each, cell) for cell in found.cells for each in cell.judgements]
+    if not judged:
         return ""
-    told = [f"{counts[Status.MET]:,} met"]
+    told = [f"{sum(each.status is Status.MET for each, _ in judged):,} met"]
     for status in (Status.MISSED, Status.NOT_SHOWN):
-        which = Counter(each.target.short for cell in found.cells for each in cell.judgements if each.status is status)
-        named = f" ({', '.join(f'{count} {name}' for name, count in which.most_common())})" if which else ""
-        told.append(f"{'✗ ' if which and status is Status.MISSED else ''}{counts[status]:,} {status}{named}")
+        such = [(each, cell) for each, cell in judged if each.status is status]
+        told.append(f"{'✗ ' if such and status is Status.MISSED else ''}{len(such):,} {status}{_which(such)}")
     return f"Targets while something fails: {', '.join(told)}."
+
+
+def _which(judged: Sequence[tuple[Judgement, Cell]]) -> str:
+    """Of these, how many of each target; that trials are missing explains what they leave open, whatever it is."""
+    names = Counter(
+        "where trials are missing" if cell.missing and each.status is Status.NOT_SHOWN else each.target.short
+        for each, cell in judged
+    )
+    return f" ({', '.join(f'{count} {name}' for name, count in names.most_common())})" if names else ""
 
 
 def as_text(cell: Cell | None) -> str:

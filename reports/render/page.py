@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from flashbench.vocabulary import Tier
 from reports.matrix import FaultCase, Matrix
+from reports.outages.course import PATIENCE_S
 from reports.places import places
 from reports.protections import protections
 from reports.render import matrix_words, outage_tables, tables, wiring_tables, words
@@ -77,6 +78,7 @@ def fill(template: str, **values: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["patience"] = f"{PATIENCE_S:g} s"
     return environment.get_template(template).render(style=Markup((here / "style.css").read_text()), **values)
 
 

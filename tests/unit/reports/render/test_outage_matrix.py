@@ -70,6 +70,8 @@ def test_every_cell_says_how_many_passed_and_which_target_is_missed(mishaps: tup
         assert words in page
     assert "Redis killed, redis_lock: slowest request: 2.35 s in redis-kill-redis_lock-s" in page
     assert "The targets are meant for at least 10 trials a cell; the smallest here has 1." in page
+    assert f"{len(gone.not_shown)} where trials are missing" in page
+    assert gone.not_shown
 
 
 def test_a_recovery_that_one_trial_did_not_show_is_not_told_as_if_all_had(mishaps: tuple[Matrix, ReportPaths]) -> None:
