@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.suite import find, read
+from benchmarks.wiring import Wiring
 from flashbench.catalogue import ROOT
 from flashbench.load.options import HELP
 from tests.end_to_end.reader import passed, run, tiny_suite
@@ -98,6 +99,16 @@ def test_every_command_of_the_pages_has_the_options_that_it_uses(page: str, line
     for word in words:
         if word.startswith("--"):
             assert re.search(rf"{word}\b", shown), f"{page}: {line}"
+
+
+def test_the_example_of_an_outage_is_a_suite_that_can_be_run(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (DOCS / "outages.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(example)
+    suite = read(tmp_path / "mine.toml")
+
+    assert [len(scenario.faults) for scenario in suite.scenarios] == [0, 0, 4, 2]
+    calm = {Wiring.of(scenario).way for scenario in suite.scenarios if not scenario.faults}
+    assert calm == {Wiring.of(scenario).way for scenario in suite.scenarios if scenario.faults}
 
 
 def test_the_example_of_a_history_is_true() -> None:
