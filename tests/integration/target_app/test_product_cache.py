@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -140,6 +141,31 @@ async def test_without_redis_a_worker_remembers_for_no_longer_than_the_ttl(new_w
         return bool(answer.json()["remaining"] == 4)
 
     await eventually(expired)
+
+
+@pytest.mark.parametrize("own_copies", [1024, 0])
+async def test_without_redis_the_rate_of_database_reads_is_bounded_by_the_ttl(
+    new_worker: NewWorker, own_copies: int
+) -> None:
+    """However many look. Without own copies nothing bounds it but what the database bears: the bound can be passed."""
+    ttl_s, jitter = 0.4, 0.25
+    worker = await new_worker(redis_url=None, cache_ttl_s=ttl_s, cache_jitter=jitter, cache_own_copies=own_copies)
+    sale = await worker.open(stock=5)
+    began_s, before, looks = time.monotonic(), await database_reads(worker), 0
+
+    async def look() -> None:
+        nonlocal looks
+        while time.monotonic() < began_s + 2:
+            assert (await state(worker, sale))[1] == 200
+            looks += 1
+
+    await asyncio.gather(*(look() for _ in range(20)))
+    await asyncio.sleep(0.3)  # counts are told ten times a second
+    reads = await database_reads(worker) - before
+    most = 1 + (time.monotonic() - began_s) / (ttl_s * (1 - jitter))
+
+    assert reads > 2
+    assert (reads <= most) == (own_copies > 0), f"{reads} reads for {looks} looks, {most:.1f} allowed"
 
 
 async def test_a_worker_forgets_its_own_copy_when_it_sells_the_last_unit(new_worker: NewWorker) -> None:
