@@ -15,6 +15,8 @@ from reports.places import places
 from reports.summary import Summary
 from reports.wiring import Wiring
 
+NOTHING_FAILS = "Without a fault"
+
 
 @dataclass(frozen=True, slots=True)
 class Protected:
@@ -40,7 +42,7 @@ class Protected:
 
 @dataclass(frozen=True, slots=True)
 class Protections:
-    """The same load and faults under different settings of the app. ``words`` says which faults, empty for none."""
+    """The same load and faults under different settings of the app. ``words`` says which; with a case if need be."""
 
     words: str
     rows: tuple[Protected, ...]
@@ -71,18 +73,23 @@ def protections(summary: Summary) -> tuple[Protections, ...]:
         faults = [fault.model_dump() for fault in each.planned]
         key = json.dumps([each.load, each.wiring.store_rtt_ms, faults], sort_keys=True)
         groups.setdefault(key, []).append(each)
+    compared = [_rows(group) for group in groups.values() if len({each.wiring.app for each in group}) > 1]
+    words = [together(rows[0].trials[0].planned) or NOTHING_FAILS for rows in compared]
     return tuple(
-        Protections(together(group[0].planned), _rows(group))
-        for group in groups.values()
-        if len({each.wiring.app for each in group}) > 1
+        Protections(said if words.count(said) == 1 else f"{said} ({rows[0].case})", rows)
+        for said, rows in zip(words, compared, strict=True)
     )
+
+
+def since_s(trial: TrialFigures) -> float:
+    """When the first fault came; of a trial without one, before everything."""
+    return trial.spans[0].from_s if trial.spans else -math.inf
 
 
 def peak(trial: TrialFigures, line: Callable[[Vitals], Line | None]) -> float | None:
     """The most of what telemetry saw, from the first fault on if there was one; None if it did not look."""
     found = line(trial.vitals) if trial.vitals is not None else None
-    since_s = trial.spans[0].from_s if trial.spans else -math.inf
-    return found.most(since_s) if found is not None else None
+    return found.most(since_s(trial)) if found is not None else None
 
 
 def _rows(trials: Sequence[TrialFigures]) -> tuple[Protected, ...]:

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     purchase_limit_s: Seconds = 1.6  # from its arrival to the end of its transaction; what comes to it later is shed
     in_flight_wait_s: Seconds = 1.6  # for the first request with the same key
 
+    lease_s: Seconds = 3.0  # of a lock, or of units held, in Redis
     redis_command_s: Seconds = 0.15
     redis_connect_s: Seconds = 0.15
     redis_breaker: bool = True  # without it every call to a Redis that is away waits for its own limit
@@ -56,14 +57,17 @@ class Settings(BaseSettings):
         if not self.lock_timeout_s <= self.statement_timeout_s <= self.transaction_timeout_s:
             raise ValueError("time limits must nest: lock_timeout_s <= statement_timeout_s <= transaction_timeout_s")
         if self.limits.commit_s >= min(self.limits.lock_lease_s, self.limits.hold_lease_s):
-            raise ValueError("database_wait_s + transaction_timeout_s must be shorter than the leases in Redis")
+            raise ValueError("database_wait_s + transaction_timeout_s must be shorter than lease_s")
         return self
 
     @property
     def limits(self) -> Limits:
         """What strategies obey."""
         return Limits(
-            statement_timeout_s=self.statement_timeout_s, commit_s=self.database_wait_s + self.transaction_timeout_s
+            lock_lease_s=self.lease_s,
+            hold_lease_s=self.lease_s,
+            statement_timeout_s=self.statement_timeout_s,
+            commit_s=self.database_wait_s + self.transaction_timeout_s,
         )
 
     @property

@@ -82,6 +82,11 @@ class Course:
             chosen &= ~self._arrived(from_s, to_s)
         return self._share(chosen)
 
+    def slowest_request_s(self, from_s: float) -> float | None:
+        """Of the requests that were under way at this moment, or sent later."""
+        took_s = self.took_s[(self.sent_s + self.took_s >= from_s) & ~np.isnan(self.took_s)]
+        return float(took_s.max()) if len(took_s) else None
+
     def _arrived(self, from_s: float, to_s: float) -> Bools:
         return (self.arrived_s >= from_s) & (self.arrived_s < min(to_s, self.lasts_s))
 

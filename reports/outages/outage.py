@@ -101,7 +101,7 @@ def outage(
         first_answer_s=float(later.min() - from_s) if len(later) else None,
         floor_per_s=float(course.window_goodput[during].min()) if during.any() else None,
         slowest_ms=_slowest_ms(course, from_s, to_s),
-        slowest_request_s=_slowest_request_s(course, from_s),
+        slowest_request_s=course.slowest_request_s(from_s),
         errors={outcome: int((moments >= from_s).sum()) for outcome, moments in course.errors_s.items()},
         recoveries=seen,
         recovered_s=recovered_s,
@@ -176,12 +176,6 @@ def _slowest_ms(course: Course, from_s: float, to_s: float) -> float | None:
     arrived_s = course.answered_s - course.latency_ms / 1e3
     values = course.latency_ms[(arrived_s >= from_s) & (arrived_s <= to_s)]
     return float(values.max()) if len(values) else None
-
-
-def _slowest_request_s(course: Course, from_s: float) -> float | None:
-    """Of the requests that were under way at the first injection, or sent later."""
-    took_s = course.took_s[(course.sent_s + course.took_s >= from_s) & ~np.isnan(course.took_s)]
-    return float(took_s.max()) if len(took_s) else None
 
 
 def _most(line: Line | None, since_s: float) -> float | None:

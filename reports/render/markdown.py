@@ -33,8 +33,7 @@ def markdown(summary: Summary, found: Matrix) -> str:
         lines += ["Latency from the intended start to the answer, retries included.", ""]
     lines += _outages(summary, found)
     for settings in protections(summary):
-        words = f"**What each protection buys** {cell(settings.words)}".rstrip()
-        lines += [words, "", *_table(protection_table(settings)), ""]
+        lines += [f"**What each protection buys** {cell(settings.words)}", "", *_table(protection_table(settings)), ""]
         lines += [*(f"- {cell(remark)}" for remark in protection_remarks(settings)), ""]
     for trips in round_trips(summary):
         lines += ["**How the round trip to the stores changes the ranking**", "", *_table(round_trip_table(trips))]

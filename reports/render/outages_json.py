@@ -7,7 +7,7 @@ from typing import Any
 
 from reports.matrix import Cell
 from reports.outages.outage import OutageFigures
-from reports.protections import Protected, Protections, peak
+from reports.protections import Protected, Protections, peak, since_s
 from reports.round_trips import RoundTrips, sold_p95_ms
 from reports.summary import Outage
 
@@ -101,6 +101,7 @@ def _protected(row: Protected) -> dict[str, Any]:
                 "oldest_transaction_s": peak(each, lambda vitals: vitals.oldest_transaction_s),
                 "availability": each.course.availability(0.0, each.course.ended_s),
                 "worst_second": each.course.worst_second,
+                "slowest_request_s": each.course.slowest_request_s(since_s(each)),
                 "lost_sales": each.lost_sales,
             }
             for each in row.trials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flashbench.vocabulary import Outcome
 from reports.latency.percentiles import percentile
-from reports.protections import Protected, Protections, peak
+from reports.protections import Protected, Protections, peak, since_s
 from reports.render.tables import Table
 from reports.render.words import NONE, estimate, milliseconds, share
 from reports.round_trips import Distance, RoundTrips, sold_p95_ms
@@ -16,7 +16,8 @@ def protection_table(found: Protections) -> Table:
     return Table(
         headings=(
             *("strategy", "the app's settings", "peak product reads/s", "times", "peak stmts/s"),
-            *("oldest transaction, s", "availability", "worst second", "p95 of sold, ms", "lost sales"),
+            *("oldest transaction, s", "availability", "worst second", "slowest request, s", "p95 of sold, ms"),
+            "lost sales",
         ),
         rows=tuple(_protected(found, row) for row in found.rows),
         texts=2,
@@ -60,6 +61,7 @@ def _protected(found: Protections, row: Protected) -> tuple[str, ...]:
         estimate(row.estimate(lambda each: peak(each, lambda vitals: vitals.oldest_transaction_s)), 2),
         share(row.estimate(lambda each: each.course.availability(0.0, each.course.ended_s))),
         share(row.estimate(lambda each: each.course.worst_second)),
+        estimate(row.estimate(lambda each: each.course.slowest_request_s(since_s(each))), 2),
         estimate(row.estimate(lambda each: percentile(each.latency[Outcome.SOLD].done_ms, 0.95)), 1),
         f"{sum(each.lost_sales for each in row.trials):,}",
     )

@@ -7,6 +7,8 @@ import random
 
 import pytest
 
+from benchmarks import catalogue
+from benchmarks.suite import find, read
 from target_app.cache.breaker import NEVER_OPENS, BreakerState, CircuitBreaker
 from target_app.cache.single_flight import SingleFlight
 from target_app.settings import Settings
@@ -63,3 +65,18 @@ def test_no_purchase_may_take_two_seconds_by_its_limits() -> None:
     chosen = settings()
     assert chosen.purchase_limit_s + chosen.redis_connect_s + chosen.redis_command_s <= 2.0
     assert chosen.in_flight_wait_s < 2.0
+
+
+def test_whoever_lets_purchases_wait_longer_has_to_lengthen_the_leases() -> None:
+    with pytest.raises(ValueError, match="must be shorter than lease_s"):
+        settings(database_wait_s=8)
+
+    patient = settings(database_wait_s=8, lease_s=11)
+    assert patient.limits.commit_s < patient.limits.hold_lease_s == patient.limits.lock_lease_s == 11
+    assert patient.longest_timer_s == 11
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue.suites()])
+def test_the_app_can_be_set_as_the_suites_ask_for(name: str) -> None:
+    for scenario in read(find(name)).scenarios:
+        assert settings(**scenario.app).longest_timer_s > 0

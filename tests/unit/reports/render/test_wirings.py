@@ -47,6 +47,22 @@ def test_the_same_strategies_with_and_without_a_protection_stand_side_by_side(tm
     assert document["rows"][1]["trials"][0]["peak_database_reads_per_s"] == pytest.approx(1200, rel=0.05)
 
 
+def test_loads_without_a_fault_are_told_apart_by_a_case_of_theirs(tmp_path: Path) -> None:
+    calm = {
+        f"{where}-{name}": {"store_rtt_ms": set_ms, **settings}
+        for where, set_ms in (("near", 0), ("far", 5))
+        for name, settings in (("as-it-is", {}), ("no-flight", {"app": {"cache_single_flight": "false"}}))
+    }
+    folder = wired(tmp_path / "suite", calm, fault=False)
+    found = protections(summarize(folder))
+    assert [each.words for each in found] == ["Without a fault (near-as-it-is)", "Without a fault (far-as-it-is)"]
+    paths = write_report(folder)
+    assert "slowest request, s" in paths.markdown.read_text()
+    assert "Without a fault (far-as-it-is)" in paths.html.read_text()
+    for document in json.loads(paths.json.read_text())["protections"]:
+        assert all(trial["slowest_request_s"] > 0 for row in document["rows"] for trial in row["trials"])
+
+
 def test_settings_are_in_the_order_of_reads_and_a_sentence_tells_of_the_last(tmp_path: Path) -> None:
     bare: dict[str, dict[str, Any]] = {
         "d-as-it-is": {},
