@@ -83,7 +83,8 @@ def _judgement(
 ) -> Judgement:
     found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
-    if len(unlike) <= by_chance(len(found)):
+    missing = sum(answers is None for _, answers in others)  # with them, what is more than chance may yet be none
+    if len(unlike) <= by_chance(len(found) + missing):
         found = [(name, each) for name, each in found if not each.unlike]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
     known = [(name, each, each.value) for name, each in found if each.value is not None]

@@ -200,6 +200,14 @@ def test_more_than_that_or_one_of_fewer_is_no_chance(changes: list[dict[str, Any
     assert found(*changes)["recovery"].status is status
 
 
+def test_a_late_recovery_is_no_miss_while_so_many_trials_are_missing_that_it_may_be_chance() -> None:
+    few = [(f"t{number}", replace(FINE, **each)) for number, each in enumerate([{}, LATE])]
+    (recovery,) = (each for each in judged(few, missing=8) if each.target.short == "recovery")
+    assert recovery.status is Status.NOT_SHOWN
+    (recovery,) = (each for each in judged(few, missing=1) if each.target.short == "recovery")
+    assert recovery.status is Status.MISSED
+
+
 def test_chance_excuses_nothing_but_a_recovery() -> None:
     hardly_watched = {**UNSEEN, "unrecovered_s": 0.9}
     for changes in ({"in_time": False}, {"recovered_s": None, "why_not": "no fault-free trial"}, hardly_watched):
