@@ -24,7 +24,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Need = Literal["proxy", "replica", "failpoints"]
 
 
-class Part(StrEnum):
+class Part(Enum):
     """What faults take, rely on or must meet. Answers are a server's doing, flow and replies a link's."""
 
     REDIS_PROCESS = "that Redis lives"

@@ -36,8 +36,6 @@ def checked(options: type[FaultOptions], given: dict[str, Any]) -> FaultOptions:
 
 def described(options: type[FaultOptions]) -> dict[str, str]:
     """What a fault can be told, by key: what it may be, and what it is unless it is said."""
-    if not options.model_fields:
-        return {}
     schemas = options.model_json_schema()["properties"]
     return {key: f"{_allowed(schema)}{_otherwise(schema)}" for key, schema in schemas.items()}
 

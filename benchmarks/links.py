@@ -18,8 +18,9 @@ from flashbench.services.proxy.plan import host_and_port, server_place
 
 FLOW = {"redis": Part.REDIS_FLOW, "postgres": Part.POSTGRES_FLOW}  # by store, what a black hole takes from its link
 REPLIES = {"redis": Part.REDIS_REPLIES, "postgres": Part.POSTGRES_REPLIES}  # and what the loss of every answer does
+# What must be at the other end: a server that answers, or one that takes connections at the least.
 ANSWERS = {"redis": Part.REDIS_ANSWERS, "postgres": Part.POSTGRES_ANSWERS}
-SOMEBODY = {"redis": Part.REDIS_PROCESS, "postgres": Part.POSTGRES_ANSWERS}  # who takes connections, at the least
+ACCEPTS = {"redis": Part.REDIS_PROCESS, "postgres": Part.POSTGRES_ANSWERS}
 _QUIET_NS = 200_000_000  # after which a link over which nothing went is taken for one that nobody uses
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # Postgres answers one byte, before any login
 
@@ -92,7 +93,7 @@ class LinkFault(Fault):
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
         """What becomes of the traffic can only be seen where there is some."""
-        other_end = ANSWERS if cls.needs_answers else SOMEBODY
+        other_end = ANSWERS if cls.needs_answers else ACCEPTS
         return replace(super().claim(options), meets=frozenset({other_end[options.which], FLOW[options.which]}))
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:

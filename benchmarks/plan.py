@@ -53,7 +53,7 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
         block = [
             (each, scenario)
             for scenario in suite.scenarios
-            for each in _contenders(suite, scenario, chosen)
+            for each in contenders(suite, scenario, chosen)
             if repetition < _times(suite, scenario, each.control)
             or (repetition < repeats and not scenario.faults and not each.control)
         ]
@@ -65,20 +65,18 @@ def plan(suite: Suite, chosen: Sequence[Contender], seed: int, repeats: int = 0)
     return tuple(runs)
 
 
-def is_for(scenario: Scenario, strategy: Contender) -> bool:
-    """Whether a strategy meets a scenario: unless that names others."""
-    return scenario.strategies is None or strategy in scenario.strategies
+def contenders(suite: Suite, scenario: Scenario, chosen: Sequence[Contender]) -> list[Contender]:
+    """Who meets a scenario: the chosen strategies, or the suite's, unless it names others; and the controls."""
+    controls = suite.controls if scenario.controls is None else scenario.controls
+    strategies = [
+        each for each in chosen or suite.strategies if scenario.strategies is None or each in scenario.strategies
+    ]
+    return list(dict.fromkeys([*strategies, *controls]))
 
 
 def _times(suite: Suite, scenario: Scenario, control: bool) -> int:
     """How often a strategy, or a control, meets a scenario."""
     return scenario.seeds or (control and suite.control_seeds) or suite.seeds
-
-
-def _contenders(suite: Suite, scenario: Scenario, chosen: Sequence[Contender]) -> list[Contender]:
-    controls = suite.controls if scenario.controls is None else scenario.controls
-    strategies = [each for each in chosen or suite.strategies if is_for(scenario, each)]
-    return list(dict.fromkeys([*strategies, *controls]))
 
 
 def _as_folder(name: str) -> str:

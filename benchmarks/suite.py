@@ -139,7 +139,9 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
         options.frozen(parameters)
     except UsageError as error:
         raise UsageError(f"{file.path}: {error}") from None
-    faults = _faults(file, table.get("faults", []), run_time_s)
+    faults, app = _faults(file, table.get("faults", []), run_time_s), _settings(file, table.get("app", {}))
+    if faults and "lease_s" in app:
+        raise file.error("lease_s", "can't be set where faults are planned, whose report takes 3 s for the lease")
     of_faults = (fault for fault, _ in groupby(each.fault for each in faults))
     label = file.text(table, "label", "-".join((name, *of_faults)))
     if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,60}", label):
@@ -156,7 +158,7 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
         strategies=tuple(map(file.strategy, file.words(table, "strategies"))) if "strategies" in table else None,
         controls=file.controls(table, label) if "controls" in table else None,
         store_rtt_ms=file.number(table, "store_rtt_ms", 0, MOST_RTT_MS) if "store_rtt_ms" in table else None,
-        app=_settings(file, table.get("app", {})),
+        app=app,
         parameters=parameters,
     )
 

@@ -42,8 +42,12 @@ class Protected:
 
 @dataclass(frozen=True, slots=True)
 class Protections:
-    """The same load and faults under different settings of the app. ``words`` says which; with a case if need be."""
+    """The same load and faults under different settings of the app.
 
+    ``faults`` are the faults in words, empty for none; ``words`` tells these from other such tables.
+    """
+
+    faults: str
     words: str
     rows: tuple[Protected, ...]
 
@@ -74,10 +78,11 @@ def protections(summary: Summary) -> tuple[Protections, ...]:
         key = json.dumps([each.load, each.wiring.store_rtt_ms, faults], sort_keys=True)
         groups.setdefault(key, []).append(each)
     compared = [_rows(group) for group in groups.values() if len({each.wiring.app for each in group}) > 1]
-    words = [together(rows[0].trials[0].planned) or NOTHING_FAILS for rows in compared]
+    failing = [together(rows[0].trials[0].planned) for rows in compared]
+    cases = [rows[0].case if failing.count(each) > 1 else "" for each, rows in zip(failing, compared, strict=True)]
     return tuple(
-        Protections(said if words.count(said) == 1 else f"{said} ({rows[0].case})", rows)
-        for said, rows in zip(words, compared, strict=True)
+        Protections(faults, f"{faults or NOTHING_FAILS}{case and f' ({case})'}", rows)
+        for faults, case, rows in zip(failing, cases, compared, strict=True)
     )
 
 

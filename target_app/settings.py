@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     def _limits_nest(self) -> Settings:
         if not self.lock_timeout_s <= self.statement_timeout_s <= self.transaction_timeout_s:
             raise ValueError("time limits must nest: lock_timeout_s <= statement_timeout_s <= transaction_timeout_s")
-        if self.limits.commit_s >= min(self.limits.lock_lease_s, self.limits.hold_lease_s):
+        if self.limits.commit_s >= self.lease_s:
             raise ValueError("database_wait_s + transaction_timeout_s must be shorter than lease_s")
         return self
 
@@ -80,5 +80,4 @@ class Settings(BaseSettings):
     @property
     def longest_timer_s(self) -> float:
         """After this long without a request nothing in the app can still change a store."""
-        limits = self.limits
-        return max(limits.lock_lease_s, limits.hold_lease_s, self.transaction_timeout_s)
+        return max(self.lease_s, self.transaction_timeout_s)

@@ -16,7 +16,7 @@ from benchmarks.baseline import checked_out
 from benchmarks.cli.options import DatabaseUrl, Host, RedisUrl, Strategies, TargetFile, WorseThan, least_slowdown
 from benchmarks.cli.verdict_table import print_comparison, print_suite, wide_console
 from benchmarks.fault import fault_class
-from benchmarks.plan import is_for, plan
+from benchmarks.plan import contenders, plan
 from benchmarks.progress import run_progress
 from benchmarks.resuming import to_be_run, unfinished_run
 from benchmarks.runner import RunRequest, current_revision, run_suites, suite_folder
@@ -74,14 +74,14 @@ def run(
     given = {name for name, url in (("postgres", database_url), ("redis", redis_url)) if url}
     if chosen.stacks > 1 and (service is not None or baseline is not None or given):
         raise UsageError(
-            f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: it takes none of"
-            " --target, --baseline, --database-url and --redis-url."
+            f"the suite {chosen.name} runs {chosen.stacks} trials at once, each on a stack of its own: leave --target,"
+            " --baseline, --database-url and --redis-url away, or name another suite, such as quick."
         )
     chosen = _sparing(chosen, given, console) if service is None else _bearable(chosen, console)
     _say_who_is_left_out(chosen, own, console)
     if service is not None:
         _require_an_answer(service)
-    repeats = 0 if baseline is None else _repeats(chosen, len(own or chosen.strategies), seeds)
+    repeats = 0 if baseline is None else _repeats(chosen, own, seeds)
     request = RunRequest(
         suite=chosen,
         runs=plan(chosen, own, seed, repeats),
@@ -174,25 +174,31 @@ def _service(target: Path | None, host: str | None, database_url: str | None) ->
     return Contender(file.name, "somebody else's service", service=service)
 
 
-def _require_an_answer(contender: Contender) -> None:
+def _require_an_answer(service: Contender) -> None:
     """UsageError unless something answers where the service is said to be."""
-    assert contender.service is not None
-    there = contender.service
+    there = service.service
+    assert there is not None
     with closing(PeerTarget(there.host, read_target(there.target_file), there.database_url)) as target:
         target.check()
 
 
-def _repeats(suite: Suite, strategies: int, seeds: int | None) -> int:
+def _repeats(suite: Suite, own: Sequence[Contender], seeds: int | None) -> int:
     """How often trials must be repeated for a slower app to be told from bad luck; UsageError if it never can be."""
     from reports.comparison.differences import gates_of  # here, since pandas and matplotlib are slow to load
     from reports.latency.statistics import repetitions_needed
 
-    cases = sum(not scenario.faults for scenario in suite.scenarios)
-    if not cases:
+    met = [
+        each
+        for scenario in suite.scenarios
+        if not scenario.faults
+        for each in contenders(suite, scenario, own)
+        if not each.control
+    ]
+    if not met:
         raise UsageError(
             f"every scenario of {suite.name} has faults: --baseline compares the latency of those without."
         )
-    needed = repetitions_needed(gates_of(strategies, cases))
+    needed = repetitions_needed(gates_of(len(met)))
     if seeds is not None and seeds < needed:
         raise UsageError(
             f"--seeds {seeds} can't tell a slower app from bad luck: --baseline needs {needed} of them here."
@@ -219,13 +225,13 @@ def _sparing(suite: Suite, given: set[str], console: Console) -> Suite:
 
 
 def _bearable(suite: Suite, console: Console) -> Suite:
-    """Without the scenarios that hurt, rewire or set what is the harness's own, for a service of somebody else's."""
+    """Without the scenarios that hurt, rewire or set the reference app, for a service of somebody else's."""
 
-    def reaches_into_it(scenario: Scenario) -> bool:
+    def needs_the_app(scenario: Scenario) -> bool:
         return bool(scenario.faults or scenario.app or scenario.store_rtt_ms is not None)
 
-    sentence = "reaches into the reference app, which somebody else's service has not"
-    return _without(suite, reaches_into_it, sentence, "name a suite of loads alone, such as quick", console)
+    way_out = "name a suite of loads alone, such as smoke"
+    return _without(suite, needs_the_app, "would hurt the reference app, or set it up otherwise", way_out, console)
 
 
 def _without(suite: Suite, unfit: Callable[[Scenario], bool], why: str, way_out: str, console: Console) -> Suite:
@@ -235,19 +241,22 @@ def _without(suite: Suite, unfit: Callable[[Scenario], bool], why: str, way_out:
         raise UsageError(f"every scenario of {suite.name} {why}: {way_out}.")
     left_out = ", ".join(scenario.label for scenario in suite.scenarios if scenario not in fit)
     if left_out:
-        console.print(f"left out, since it {why}: {left_out}", soft_wrap=True)
+        console.print(f"left out, what {why}: {left_out}", soft_wrap=True)
     return replace(suite, scenarios=fit)
 
 
 def _say_who_is_left_out(suite: Suite, own: Sequence[Contender], console: Console) -> None:
     """Where a scenario is for strategies that it names; UsageError if none is for one that was chosen."""
     for each in own:
-        left_out = [scenario.label for scenario in suite.scenarios if not is_for(scenario, each)]
+        left_out = [scenario.label for scenario in suite.scenarios if each not in contenders(suite, scenario, own)]
         if len(left_out) == len(suite.scenarios):
-            raise UsageError(f"no scenario of {suite.name} is for {each.name}: each names the strategies that meet it.")
+            raise UsageError(
+                f"no scenario of {suite.name} is for {each.name}: name another suite, or a copy of it whose scenarios"
+                " do not name their strategies."
+            )
         if left_out:
             console.print(
-                f"left out for {each.name}, since it is for other strategies: {', '.join(left_out)}", soft_wrap=True
+                f"left out for {each.name}, what is for other strategies: {', '.join(left_out)}", soft_wrap=True
             )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.fault import Claim, FaultError, FaultOptions, Scene
-from benchmarks.links import SOMEBODY, LinkFault
+from benchmarks.links import ACCEPTS, LinkFault
 from benchmarks.probes import PATIENCE_S, SILENCE_S, wait_for
 from flashbench.services.proxy.behaviour import Behaviour
 
@@ -21,7 +21,7 @@ class NetReset(LinkFault):
     @classmethod
     def claim(cls, options: FaultOptions) -> Claim:
         """A connection that stands is all it needs: it is reset whether anything flows or not."""
-        return Claim(super().claim(options).itself, relies=frozenset({SOMEBODY[options.which]}))
+        return Claim(super().claim(options).itself, relies=frozenset({ACCEPTS[options.which]}))
 
     def __init__(self, scene: Scene, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(scene, options)

@@ -29,5 +29,5 @@ def publish(target: Path, write: Callable[[Path], Result]) -> Result:
 
 
 def publish_text(target: Path, text: str) -> None:
-    """The same for a text. OSError if it can't be written."""
+    """A text as a file that is there whole or not at all. OSError if it can't be written."""
     publish(target, lambda draft: draft.write_text(text))

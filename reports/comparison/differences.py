@@ -104,9 +104,9 @@ def _p_either(row: Row) -> float:
     return row.found.p_value
 
 
-def gates_of(strategies: int, cases: int) -> int:
-    """How many figures are tested for being worse where so many strategies run in so many cases without faults."""
-    return strategies * cases * sum(metric.gate for metric in METRICS)
+def gates_of(cells: int) -> int:
+    """How many figures are tested for being worse in so many cells: a strategy each, in a case without faults."""
+    return cells * sum(metric.gate for metric in METRICS)
 
 
 def _values(metric: Metric, trials: Sequence[TrialFigures]) -> tuple[float, ...]:

@@ -44,7 +44,7 @@ def invalid_reasons(bundle: Bundle, history: History) -> list[str]:
         )
     if _in_memory(bundle):
         found.append(
-            "the database was on a filesystem in memory, which hides what a commit costs (TMPDIR names another folder)"
+            "the database was on a filesystem in memory, which hides what a commit costs: set TMPDIR to one on a disk"
         )
     return found
 

@@ -83,7 +83,7 @@ def _judgement(
 ) -> Judgement:
     found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
-    missing = sum(answers is None for _, answers in others)  # with them, what is more than chance may yet be none
+    missing = sum(answers is None for _, answers in others)  # with them, it may yet be no more than chance
     if len(unlike) <= by_chance(len(found) + missing):
         found = [(name, each) for name, each in found if not each.unlike]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
@@ -97,7 +97,8 @@ def _judgement(
         return Judgement(target, Status.MISSED, worst, trial, _missed(target, worst, trial, measured, missed, found))
     crashes = sum(figures.crashes for _, figures in trials)
     if len(known) < len(found):
-        why = f"not shown in {len(found) - len(known)} of {len(found)} trials, since {why}"
+        count = len(trials) + len(others)
+        why = f"not shown in {len(found) - len(known)} of {count} trials, since {why}{_but(target, unlike, count)}"
     elif target is LOST and 0 < crashes < LEAST_CRASHES:
         why = f"none in {crashes} crashes of Postgres; {LEAST_CRASHES} are asked for"
     else:

@@ -53,7 +53,7 @@ def cell(found: Cell) -> dict[str, Any]:
 
 def protected(found: Protections) -> dict[str, Any]:
     """One load and its faults under several settings of the app, trial by trial."""
-    return {"faults": found.words, "rows": [_protected(row) for row in found.rows]}
+    return {"faults": found.faults, "rows": [_protected(row) for row in found.rows]}
 
 
 def distances(found: RoundTrips) -> dict[str, Any]:

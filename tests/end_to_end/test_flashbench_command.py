@@ -18,6 +18,13 @@ from flashbench.catalogue import ROOT
 from tests.end_to_end.reader import passed, tiny_suite
 from tests.waiting import until
 
+FOR_ANOTHER = """
+strategies = ["redis_lock"]
+controls = ["naive"]
+[[scenarios]]
+name = "flash_sale"
+strategies = ["redis_lock"]
+"""
 SERVICE = ("--target", str(ROOT / "examples/node-service/target.toml"), "--host", "http://127.0.0.1:1")
 
 
@@ -153,7 +160,7 @@ def test_an_audit_of_damaged_evidence_is_unproven_and_names_the_file(
         (("run", "smoke", "--database-url", "postgresql://127.0.0.1:1/x"), "no Postgres answers at"),
         (("run", "smoke", "--redis-url", "redis://127.0.0.1:1/0"), "no Redis answers at"),
         (("run", "controls", *SERVICE), "the suite controls runs 4 trials at once, each on a stack of its own"),
-        (("run", "round-trips", *SERVICE), "name a suite of loads alone, such as quick"),
+        (("run", "round-trips", *SERVICE), "name a suite of loads alone, such as smoke"),
         (("run", "smoke", *SERVICE), "nothing usable answers at http://127.0.0.1:1"),
         (("run", "before_release.toml", "--strategy", "row_lock"), "no scenario of before_release is for row_lock"),
         (("run", "smoke", "--worse-than", "5"), "give --baseline as well"),
@@ -167,9 +174,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, arguments: tuple[str, ...], sentence: str
 ) -> None:
     (tmp_path / "does_not_import.py").write_text("import nowhere_to_be_found\n")
-    (tmp_path / "before_release.toml").write_text(
-        'strategies = ["redis_lock"]\n[[scenarios]]\nname = "flash_sale"\nstrategies = ["redis_lock"]\n'
-    )
+    (tmp_path / "before_release.toml").write_text(FOR_ANOTHER)
 
     done = flashbench(*arguments, cwd=tmp_path)
 
@@ -178,6 +183,28 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     assert "Traceback" not in done.stderr
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {"does_not_import.py", "before_release.toml"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "notice"),
+    [
+        (("both.toml", "--strategy", "row_lock"), "left out for row_lock, what is for other strategies: flash_sale\n"),
+        (("before_release.toml", "--strategy", "naive"), ""),
+        (("outage", "--redis-url", "redis://127.0.0.1:1/0"), "left out, what would hurt the server that was given: "),
+    ],
+)
+def test_who_and_what_is_left_out_is_said_before_anything_runs(
+    arguments: tuple[str, ...], notice: str, tmp_path: Path
+) -> None:
+    """Beginning a run then fails, for want of a place."""
+    (tmp_path / "before_release.toml").write_text(FOR_ANOTHER)
+    (tmp_path / "both.toml").write_text(f'{FOR_ANOTHER}[[scenarios]]\nname = "sustained"\n')
+
+    done = flashbench("run", *arguments, "--out", "/proc/nowhere", cwd=tmp_path)
+
+    assert "can't be written to /proc/nowhere" in done.stderr
+    assert done.stdout.startswith(notice)
+    assert ("left out" in done.stdout) == bool(notice)
 
 
 def test_serve_prints_how_to_reach_it_and_ends_with_ctrl_c() -> None:

@@ -201,9 +201,12 @@ def test_more_than_that_or_one_of_fewer_is_no_chance(changes: list[dict[str, Any
 
 
 def test_a_late_recovery_is_no_miss_while_so_many_trials_are_missing_that_it_may_be_chance() -> None:
-    few = [(f"t{number}", replace(FINE, **each)) for number, each in enumerate([{}, LATE])]
+    few = [("t0", FINE), ("t1", replace(FINE, recovered_s=3.6))]
     (recovery,) = (each for each in judged(few, missing=8) if each.target.short == "recovery")
     assert recovery.status is Status.NOT_SHOWN
+    assert recovery.sentence.startswith(
+        "recovery: not shown in 8 of 10 trials, since a trial is missing; not seen in time"
+    )
     (recovery,) = (each for each in judged(few, missing=1) if each.target.short == "recovery")
     assert recovery.status is Status.MISSED
 
