@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+
+import psutil
 
 from benchmarks.fault import injection
 from benchmarks.plan import PlannedRun
 from benchmarks.telemetry.plan import Plan
 from flashbench.evidence.documents import PlannedFault
 from flashbench.services import StackInfo
+from flashbench.services.proxy import server as proxy_server
 
 _LASTING = {"app worker": "app", "postgres": "postgres"}  # by group, what faults call it that end it
 
@@ -44,4 +48,16 @@ def telemetry_plan(stack: StackInfo, faults: Sequence[PlannedFault] = ()) -> Pla
         },
         gauges=stack.gauges,
         lasting=frozenset(group for group, whose in _LASTING.items() if whose not in ended),
+        helpers=_helpers(stack),
     )
+
+
+def _helpers(stack: StackInfo) -> dict[str, int]:
+    """The proxy's process, if the stack has one."""
+    if stack.proxy is None:
+        return {}
+    with suppress(psutil.Error):
+        for child in psutil.Process(stack.supervisor_pid).children():
+            if proxy_server.MODULE in child.cmdline():
+                return {"proxy": child.pid}
+    return {}

@@ -1,8 +1,8 @@
 """Taking up a suite's run that was cut short: which one, and what of it has to be run again.
 
 A trial is run again only if the harness failed it: it has no verdict, was interrupted, was not carried to its end, or
-lost a load worker or the servers. One that is UNPROVEN for what the target did stays as it is: to run it again until it
-passes would be no proof.
+lost a load worker, records, telemetry, who does the faults, or what it runs: the servers, the proxy, the whole app.
+One that is UNPROVEN for what the target did stays as it is: to run it again until it passes would be no proof.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmarks.telemetry.roll import POSTGRES_ENDED
+from benchmarks.telemetry.roll import ENDED_WITHOUT_THE_TARGET
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, TrialDocument, VerdictDocument
 
@@ -52,8 +52,8 @@ def is_finished(folder: Path) -> bool:
         return False
     closed = {each.worker for each in trial.closings}
     whole = trial.moments.collected_ns is not None and closed >= set(trial.workers)
-    lost = trial.stores_lost or POSTGRES_ENDED in trial.problems
-    return whole and not trial.interrupted and not lost
+    lost = trial.stores_lost or trial.companions_lost or any(each.records_lost for each in trial.closings)
+    return whole and not trial.interrupted and not lost and ENDED_WITHOUT_THE_TARGET.isdisjoint(trial.problems)
 
 
 def set_aside(folder: Path, trials: Sequence[str]) -> None:

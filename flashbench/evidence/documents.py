@@ -87,6 +87,7 @@ class WorkerClosing(Document):
     cpu_share: float  # of one core, over the load
     unsent: int = 0  # tries and reads that never left, for want of a socket or a port
     own_clock: bool = False  # its stamps are of another machine's clock than the trial's
+    records_lost: bool = False  # some could not be written
     problems: tuple[str, ...] = ()
 
 
@@ -161,6 +162,7 @@ class TrialDocument(Document):
     ledger_source: Literal["postgres", "target", "none"] = "none"
     interrupted: bool = False
     stores_lost: bool = False  # the harness could not read, in the end, the stores that it had read before
+    companions_lost: bool = False  # telemetry, or who does the faults, did not see the trial to its end
     wiring: dict[str, Any] = {}  # what lay between the app and its stores, and the app's settings; empty: nothing
     fingerprint: dict[str, dict[str, Any]] = {}
     problems: tuple[str, ...] = ()

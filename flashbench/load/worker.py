@@ -69,6 +69,7 @@ class LoadWorker:
         self._open: set[OpenTry] = set()
         self._peak = self._unsent = 0
         self._problems: list[str] = []
+        self._records_lost = False
         self._watch = SelfWatch(gevent.sleep)
         self._watcher = gevent.spawn(self._keep_watch)
 
@@ -224,6 +225,7 @@ class LoadWorker:
                     cpu_share=condition.cpu_share,
                     unsent=self._unsent,
                     own_clock=self.briefing.clock != clock_name(),
+                    records_lost=self._records_lost,
                     problems=tuple(self._problems),
                 )
                 write_closing(self.folder, self._closing)
@@ -256,6 +258,7 @@ class LoadWorker:
         try:
             action()
         except UsageError as error:
+            self._records_lost = True
             problem = f"worker {self.label} lost records: {error}"
             if problem not in self._problems:
                 self._problems.append(problem)

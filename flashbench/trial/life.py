@@ -155,8 +155,9 @@ class _Life:
         self._drain_closing: WorkerClosing | None = None
         self._ledger_source: Literal["postgres", "target", "none"] = "none"
         self._problems: list[str] = []
+        self._companions_lost = False
         self._gone = False  # the target, when it was last asked
-        self._finished = False
+        self._finished = self._hurried = False
 
     def load(self, load: Callable[[OpenTrial], LoadOutcome]) -> None:
         with Companions(self._plan.companions) as companions:
@@ -167,10 +168,11 @@ class _Life:
             companions.finish(self._outcome.ended_ns)
         for failure in companions.failed:
             self._around.progress(f"{failure} (see its messages above)")
+        self._companions_lost = bool(companions.failed)
         if self._outcome.released_ns is not None:
             self._moments["released_ns"] = self._outcome.released_ns
         self._moments["load_ended_ns"] = self._outcome.ended_ns
-        self._problems += (*self._outcome.problems, *companions.said)
+        self._problems += (*self._outcome.problems, *companions.said, *companions.failed)
 
     def settle(self) -> None:
         """Nothing that the load started may still be under way when the drain begins."""
@@ -247,6 +249,7 @@ class _Life:
                 self._ledger_source = "target"
         (self._folder / STOCK).write_text(StockDocument(snapshots=tuple(snapshots)).to_json())
         self._moments["collected_ns"] = time.monotonic_ns()
+        self._hurried = self._around.hurry()
         self._finished = True
 
     def moving(self) -> Sequence[str]:
@@ -294,8 +297,9 @@ class _Life:
             quiescence=self._quiescence,
             cost=self._cost,
             ledger_source=self._ledger_source,
-            interrupted=self._outcome.interrupted if self._outcome else False,
+            interrupted=self._hurried or (self._outcome is not None and self._outcome.interrupted),
             stores_lost=self._around.stores is not None and self._finished and self._ledger_source != "postgres",
+            companions_lost=self._companions_lost,
             wiring=dict(plan.wiring),
             fingerprint={name: dict(facts) for name, facts in plan.fingerprint.items()},
             problems=(*self._problems, *unfinished),

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, VerdictDocument
+from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, TrialDocument, VerdictDocument
 from flashbench.vocabulary import Verdict
 from tests.end_to_end.reader import passed, tiny_suite
 from tests.integration.services.test_supervisor import left_in
@@ -101,6 +101,24 @@ def test_what_was_cut_short_by_a_kill_is_taken_up_by_the_next_run(place: Path) -
     assert len(SuiteDocument.from_json((folder / SUITE).read_bytes()).trials) == 2
 
 
+def test_a_drain_that_was_cut_short_is_run_again(place: Path) -> None:
+    (place / "tiny.toml").write_text(CALM.replace("stock = 300", "stock = 1500"))
+    run = Run(place)
+    run.until("trial 1 of ")
+    assert until(lambda: any((place / "out").glob("*/001-*/tries-drain.bin")))
+    os.killpg(run.process.pid, signal.SIGINT)
+    code, shown = run.end()
+    assert code == 11, shown
+
+    (folder,) = folders(place)
+    (struck,) = folder.glob(f"001-*/{TRIAL}")
+    assert TrialDocument.from_json(struck.read_bytes()).interrupted
+    _, shown = Run(place).end()
+    assert "taking up the run that was cut short" in shown
+    (again,) = folder.glob(f"001-*/{VERDICT}")
+    assert VerdictDocument.from_json(again.read_bytes()).verdict is Verdict.PASS
+
+
 def test_a_stack_that_is_killed_costs_one_trial(place: Path) -> None:
     run = Run(place)
     run.until_in_trial(1)
@@ -117,7 +135,7 @@ def test_a_stack_that_is_killed_costs_one_trial(place: Path) -> None:
     assert len(list(folder.glob(f"002-*/{VERDICT}"))) == 1
 
 
-def test_an_app_that_is_killed_is_accused_of_nothing_and_does_not_meet_the_next_trial(place: Path) -> None:
+def test_an_app_that_is_killed_is_accused_of_nothing_and_its_trial_is_run_again(place: Path) -> None:
     run = Run(place)
     run.until_in_trial(1)
     run.child("flashbench.services.watchful_uvicorn").kill()
@@ -129,8 +147,14 @@ def test_an_app_that_is_killed_is_accused_of_nothing_and_does_not_meet_the_next_
     (after,) = folder.glob(f"002-*/{VERDICT}")
     verdict = VerdictDocument.from_json(struck.read_bytes())
     assert verdict.verdict is Verdict.UNPROVEN, shown
-    assert "a process of the app ended during the load, which no fault had planned" in verdict.reasons
+    assert "the app ended during the load, which no fault had planned" in verdict.reasons
     assert VerdictDocument.from_json(after.read_bytes()).verdict is not Verdict.UNPROVEN, shown
+
+    code, shown = Run(place).end()
+    assert passed(code), shown
+    assert "taking up the run that was cut short" in shown
+    assert "1 of them are there" in shown
+    assert folders(place) == [folder]
 
 
 CALM = """
@@ -197,6 +221,28 @@ def test_a_fault_that_nobody_is_left_to_heal_does_not_meet_the_next_trial(place:
     (folder,) = folders(place)
     (second,) = folder.glob(f"002-*/{VERDICT}")
     assert VerdictDocument.from_json(second.read_bytes()).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("companion", ["benchmarks.telemetry", "benchmarks.faults"])
+def test_who_accompanies_a_trial_and_is_killed_bars_a_pass_and_the_trial_is_run_again(
+    place: Path, companion: str
+) -> None:
+    (place / "tiny.toml").write_text(HANGING.replace("seeds = 2", "seeds = 1"))
+    run = Run(place)
+    run.until("trial 1 of ")
+    assert until(lambda: any("bit" in path.read_text() for path in (place / "out").glob("*/001-*/faults.jsonl")))
+    run.child(companion).kill()
+    code, shown = run.end()
+
+    assert code == 11, shown
+    (folder,) = folders(place)
+    (struck,) = folder.glob(f"001-*/{VERDICT}")
+    verdict = VerdictDocument.from_json(struck.read_bytes())
+    assert f"{companion.partition('.')[2]} failed with exit code -9" in verdict.reasons
+    _, shown = Run(place).end()
+    assert "taking up the run that was cut short" in shown
+    (again,) = folder.glob(f"001-*/{VERDICT}")
+    assert VerdictDocument.from_json(again.read_bytes()).verdict is Verdict.PASS
 
 
 def test_ctrl_c_twice_leaves_nothing(place: Path) -> None:

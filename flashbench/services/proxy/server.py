@@ -17,6 +17,8 @@ from flashbench.services.proxy.plan import LinkPlan, ProxyPlan, server_place
 from flashbench.services.server import Server
 from flashbench.services.unprivileged import dies_with_parent
 
+MODULE = "flashbench.services.proxy"
+
 
 class ProxyServer(Server):
     """``servers`` are URLs by link, and ``rtt_ms`` how much longer a round trip over a link takes."""
@@ -45,7 +47,7 @@ class ProxyServer(Server):
         modules = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         return Child(
             "the proxy",
-            [sys.executable, "-m", "flashbench.services.proxy"],
+            [sys.executable, "-m", MODULE],
             log=self._logs / "proxy.log",
             before_exec=dies_with_parent(),
             stop_signals=[(signal.SIGTERM, 2.0)],

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks.resuming import running_in, set_aside, to_be_run, unfinished_run
+from benchmarks.telemetry.roll import ENDED_WITHOUT_THE_TARGET
 from flashbench import UsageError
-from flashbench.evidence.documents import SUITE, PlannedTrial, SuiteDocument
+from flashbench.evidence.documents import SUITE, TRIAL, PlannedTrial, SuiteDocument, TrialDocument
 from reports.judging.trial import judge
 from tests.bundles import BundleBuilder
 
@@ -86,9 +87,29 @@ def test_what_the_harness_lost_is_run_again_and_kept(tmp_path: Path) -> None:
     assert not any((folder / name).exists() for name in NAMES)
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [{"companions_lost": True}, *({"problems": (sentence,)} for sentence in sorted(ENDED_WITHOUT_THE_TARGET))],
+    ids=lambda lost: str(next(iter(lost.values()))),
+)
+def test_what_lost_a_part_that_is_not_the_target_is_run_again(tmp_path: Path, lost: dict[str, Any]) -> None:
+    folder = run_of(tmp_path, "mine-1", planned(), 0)
+    judge(BundleBuilder.honest(folder / "001-a", **lost).build())
+    assert "001-a" in to_be_run(folder, NAMES)
+
+
+def test_what_lost_records_for_want_of_room_is_run_again(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, "mine-1", planned(), 1)
+    trial = TrialDocument.from_json((folder / "001-a" / TRIAL).read_bytes())
+    closings = tuple(each.model_copy(update={"records_lost": True}) for each in trial.closings)
+    (folder / "001-a" / TRIAL).write_text(trial.model_copy(update={"closings": closings}).to_json())
+    assert "001-a" in to_be_run(folder, NAMES)
+
+
 def test_a_trial_that_is_unproven_for_what_the_target_did_is_not_rolled_again(tmp_path: Path) -> None:
     folder = run_of(tmp_path, "mine-1", planned(), 0)
-    trial = BundleBuilder.honest(folder / "001-a", problems=("the system did not come to rest",))
+    ended = "a process of the app ended during the load, which no fault had planned"
+    trial = BundleBuilder.honest(folder / "001-a", problems=("the system did not come to rest", ended))
     assert judge(trial.build()).verdict == "UNPROVEN"
 
     assert to_be_run(folder, NAMES) == ["002-b"]

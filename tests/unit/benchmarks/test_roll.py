@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.companions import telemetry_plan
 from benchmarks.telemetry.plan import Plan
-from benchmarks.telemetry.roll import Roll
+from benchmarks.telemetry.roll import ENDED_WITHOUT_THE_TARGET, Roll
 from flashbench.evidence.documents import PlannedFault
 from flashbench.services import StackInfo
 from tests.waiting import until
@@ -63,10 +63,20 @@ def test_a_child_that_ends_is_missed_and_nobody_else(parent: psutil.Process, gro
     assert until(lambda: there.missing() == [f"{who} during the load, which no fault had planned"])
 
 
-def test_a_parent_that_ends_is_missed(parent: psutil.Process) -> None:
+def test_a_parent_that_ends_is_the_app(parent: psutil.Process) -> None:
     there = roll(parent, "app worker")
     parent.kill()
-    assert until(lambda: there.missing() != [])
+    assert until(lambda: there.missing() == ["the app ended during the load, which no fault had planned"])
+    assert ENDED_WITHOUT_THE_TARGET.issuperset(there.missing())
+
+
+def test_a_process_of_the_harness_s_own_is_missed_whatever_may_end(parent: psutil.Process) -> None:
+    child = parent.children()[0]
+    there = Roll(Plan(processes={}, apart=frozenset(), replaced={}, gauges=Path(), helpers={"proxy": child.pid}))
+    assert there.missing() == []
+    child.kill()
+    assert until(lambda: there.missing() == ["the proxy ended during the load, which no fault had planned"])
+    assert ENDED_WITHOUT_THE_TARGET.issuperset(there.missing())
 
 
 def test_who_is_stopped_or_may_end_is_not_missed(parent: psutil.Process) -> None:
@@ -92,6 +102,6 @@ def test_who_is_stopped_or_may_end_is_not_missed(parent: psutil.Process) -> None
 )
 def test_those_last_whom_no_planned_fault_ends(fault: str, options: dict[str, Any], lasting: set[str]) -> None:
     own = SimpleNamespace(pid=1, location="/bin/server")
-    stack = SimpleNamespace(postgres=own, redis=own, app_pid=2, supervisor_pid=3, gauges=Path())
+    stack = SimpleNamespace(postgres=own, redis=own, app_pid=2, supervisor_pid=3, gauges=Path(), proxy=None)
     planned = PlannedFault(fault=fault, at_s=1, for_s=1, options=options)
     assert telemetry_plan(cast(StackInfo, stack), [planned]).lasting == lasting
