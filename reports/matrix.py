@@ -141,7 +141,8 @@ def _cell(case: str, strategy: str, words: str, group: _Group | None, met: Outag
     measured = {name for name, _ in trials}
     verdicts = [each.verdict for each in group.trials]
     others = [(each.trial, Answers.of(each.findings)) for each in verdicts if each.trial not in measured]
-    judgements = judged(trials, others, group.missing)
+    late_share = met.normal.late_share if met is not None and met.normal is not None else 0.0
+    judgements = judged(trials, others, group.missing, late_share)
     return Cell(case, strategy, words, tuple(group.trials), group.missing, met, judgements, page)
 
 

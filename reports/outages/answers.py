@@ -13,6 +13,8 @@ from reports.checks.history import UNKNOWN, History
 # Whoever was told something that was not so: sold, refused though it was bought, two answers to one question,
 # sold out while there were units, over the limit while within it.
 _WRONG = ("I2", "I3", "I4", "I8", "I9")
+_OVERSOLD = ("I1", "I5")
+_LEAKED = ("I6", "I7", "I10")  # nobody can buy them, they are in no sum, or one of the stores has others
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,10 @@ class Answers:
     """What the checks found of a trial, in numbers; None where they could not decide.
 
     ``wrong``: answers that were not so. ``lost``: sold, by the answer, and in no ledger. ``leaked``: units that nobody
-    can buy any more.
+    can buy any more, or that the stores do not agree about. ``oversold``: where more was sold than there was.
     """
 
+    oversold: int | None
     wrong: int | None
     lost: int | None
     leaked: int | None
@@ -56,13 +59,19 @@ class Answers:
     @classmethod
     def of(cls, findings: Sequence[FindingDocument]) -> Answers:
         """Of a verdict's findings."""
-        wrong = [_offending(findings, invariant) for invariant in _WRONG]
-        known = [count for count in wrong if count is not None]
         return cls(
-            wrong=sum(known) if len(known) == len(wrong) or any(known) else None,
+            oversold=_together(findings, _OVERSOLD),
+            wrong=_together(findings, _WRONG),
             lost=_lost(findings),
-            leaked=_offending(findings, "I6"),
+            leaked=_together(findings, _LEAKED),
         )
+
+
+def _together(findings: Sequence[FindingDocument], invariants: Sequence[str]) -> int | None:
+    """What breaks any of these; None if nothing does, and one of them could not be decided."""
+    counts = [_offending(findings, invariant) for invariant in invariants]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) or any(known) else None
 
 
 def _lost(findings: Sequence[FindingDocument]) -> int | None:

@@ -22,6 +22,7 @@ WINDOW_S = 1.0  # of recovery
 STEP_S = 0.1  # from one window to the next
 PATIENCE_S = 2.0  # of a buyer: a decision that takes longer, retries included, comes too late
 _TICK_S = 1e-9  # a moment ends after it
+_OF_READS = ("invoked_ns", "returned_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Course:
     where a bin has none. ``errors_s``: by outcome (failed, unknown), the moments when such tries ended. ``lasts_s``
     is how long there were both stock and buyers: until the whole of it was acknowledged, else to the end of arrivals;
     ``ended_s``, when nobody waited for an answer any more, may be later. ``took_s`` is of
-    requests, not of purchases: one that got no answer counts until it was given up and sent again, and is nan if it
-    was not.
+    requests, not of purchases, reads of products among them: a try that got no answer counts until it was given up and
+    sent again, and is nan if it was not.
     """
 
     ended_s: float
@@ -75,10 +76,14 @@ class Course:
         shares = [self.availability(at_s, at_s + 1.0) for at_s in np.arange(0.0, self.lasts_s - 1.0 + 1e-9)]
         return min((share for share in shares if share is not None), default=None)
 
-    def availability_outside(self, spans_s: Sequence[tuple[float, float]]) -> float | None:
-        """The same over the whole load, but for the purchases that arrived within these spans."""
-        chosen = self._arrived(0.0, self.ended_s)
+    def availability_within(
+        self, spans_s: Sequence[tuple[float, float]], but_s: Sequence[tuple[float, float]]
+    ) -> float | None:
+        """The same of the purchases that arrived within any of the first spans, and none of the others."""
+        chosen = np.zeros(len(self.arrived_s), np.bool_)
         for from_s, to_s in spans_s:
+            chosen |= self._arrived(from_s, to_s)
+        for from_s, to_s in but_s:
             chosen &= ~self._arrived(from_s, to_s)
         return self._share(chosen)
 
@@ -112,6 +117,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
     )  # whole bins only: half a bin looks like a slump
     starts = np.arange(0.0, max(ended_s - WINDOW_S, 0.0) + STEP_S / 2, STEP_S)
     sent = np.flatnonzero(~tries.in_drain)
+    looked_ns, shown_ns = (bundle.reads[name].to_numpy(np.float64, na_value=np.nan) for name in _OF_READS)
     arrived_s = _since(tries.intended_ns[purchases.first[load]], began_ns)
     over_s = (sell_out_ns - began_ns) / 1e9 if sell_out_ns is not None else _arrivals_over_s(bundle, arrived_s)
     return Course(
@@ -133,8 +139,8 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         answered_s=answered_s,
         invoked_s=_since(purchases.invoked_ns[decided][order], began_ns),
         latency_ms=latency_ms,
-        sent_s=_since(tries.invoked_ns[sent], began_ns),
-        took_s=_took_s(history, sent),
+        sent_s=np.append(_since(tries.invoked_ns[sent], began_ns), (looked_ns - began_ns) / 1e9),
+        took_s=np.append(_took_s(history, sent), (shown_ns - looked_ns) / 1e9),
     )
 
 

@@ -15,6 +15,7 @@ from reports.outages.targets import (
     LEAST_CRASHES,
     LEAST_WATCHED_S,
     LOST,
+    OVERSOLD,
     RECOVERY,
     RECOVERY_S,
     SLOWEST_REQUEST,
@@ -52,8 +53,8 @@ class Judgement:
 class _Measured:
     """A trial's figure; without one, ``why`` there is none. ``more``: it is more than that.
 
-    ``unlike``: the trial did not look like loads without a fault, which do not always look like it either, but it was
-    not watched for long enough to miss the target, or misses it by no more than a burst of arrivals explains.
+    ``unlike``: the trial did not look like loads without a fault, which may now and then not look like it either, but
+    it was not watched for long enough to miss the target, or misses it by no more than a burst of arrivals explains.
     """
 
     value: float | None
@@ -63,29 +64,36 @@ class _Measured:
 
 
 def judged(
-    trials: Sequence[tuple[str, OutageFigures]], others: Sequence[tuple[str, Answers]] = (), missing: int = 0
+    trials: Sequence[tuple[str, OutageFigures]],
+    others: Sequence[tuple[str, Answers]] = (),
+    missing: int = 0,
+    late_share: float = 0.0,
 ) -> tuple[Judgement, ...]:
     """Every target that applies to the faults that these trials, by name, met. None without a trial.
 
     Of the ``others`` no more is known than what the checks found, and of so many ``missing`` ones nothing: they can
-    miss a target, and without a figure of theirs none is met.
+    miss a target, and without a figure of theirs none is met. ``late_share`` is that of loads without a fault.
     """
     whom = {span.hurts for _, figures in trials for span in figures.spans}
     return tuple(
-        _judgement(target, trials, [*others, *[("", None)] * missing])
+        _judgement(target, trials, [*others, *[("", None)] * missing], late_share)
         for target in TARGETS
         if trials and target.applies(whom) and not (target is STALE_LOCKS and _keeps_no_lock(trials))
     )
 
 
 def _judgement(
-    target: Target, trials: Sequence[tuple[str, OutageFigures]], others: Sequence[tuple[str, Answers | None]]
+    target: Target,
+    trials: Sequence[tuple[str, OutageFigures]],
+    others: Sequence[tuple[str, Answers | None]],
+    late_share: float,
 ) -> Judgement:
     found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
     missing = sum(answers is None for _, answers in others)  # with them, it may yet be no more than chance
-    if len(unlike) <= by_chance(len(found) + missing):
-        found = [(name, each) for name, each in found if not each.unlike]
+    chance = len(unlike) <= by_chance(len(found) + missing, late_share)
+    excused = _excused(target, unlike, len(trials) + len(others), late_share) if chance else ""
+    found = [(name, each) for name, each in found if not (chance and each.unlike)]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
     known = [(name, each, each.value) for name, each in found if each.value is not None]
     why = next((each.why for _, each in found if each.value is None), "")
@@ -98,12 +106,11 @@ def _judgement(
     crashes = sum(figures.crashes for _, figures in trials)
     if len(known) < len(found):
         count = len(trials) + len(others)
-        why = f"not shown in {len(found) - len(known)} of {count} trials, since {why}{_but(target, unlike, count)}"
+        why = f"not shown in {len(found) - len(known)} of {count} trials, since {why}{excused}"
     elif target is LOST and 0 < crashes < LEAST_CRASHES:
         why = f"none in {crashes} crashes of Postgres; {LEAST_CRASHES} are asked for"
     else:
-        sentence = _met(target, worst, crashes) + _but(target, unlike, len(trials))
-        return Judgement(target, Status.MET, worst, trial, sentence)
+        return Judgement(target, Status.MET, worst, trial, _met(target, worst, crashes) + excused)
     return Judgement(target, Status.NOT_SHOWN, worst, trial, f"{target.name}: {why}")
 
 
@@ -125,14 +132,14 @@ def _met(target: Target, worst: float, crashes: int) -> str:
     return f"{target.name}: {target.unit.said(worst)} at worst, {limit}"
 
 
-def _but(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int) -> str:
+def _excused(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int, late_share: float) -> str:
     if not unlike:
         return ""
     late = [(each.value, name) for name, each in unlike if each.value is not None and not each.more]
     worst = f" ({target.unit.said(max(late)[0])} in {max(late)[1]})" if late else ""
     return (
-        f"; not seen in time in {len(unlike)} of {count} trials{worst}, which is no more than of loads without a fault,"
-        " whose own moments count as recovered 19 times in 20"
+        f"; not seen in time in {len(unlike)} of {count} trials{worst}, which is no more than chance:"
+        f" after {100 * late_share:.1f} % of the moments of loads without a fault it is not seen in time either"
     )
 
 
@@ -183,6 +190,7 @@ def _of_answers(target: Target, answers: Answers | None) -> _Measured:
 
 
 _ANSWERS: dict[Target, Callable[[Answers], float | None]] = {
+    OVERSOLD: lambda answers: answers.oversold,
     LOST: lambda answers: answers.lost,
     WRONG: lambda answers: answers.wrong,
     LEAKED: lambda answers: answers.leaked,
@@ -191,9 +199,10 @@ _FIGURES: dict[Target, Callable[[OutageFigures], _Measured]] = {
     AVAILABILITY: _available,
     SLOWEST_REQUEST: lambda met: _Measured(met.slowest_request_s, "no request was answered after the fault came"),
     RECOVERY: _recovery,
+    OVERSOLD: lambda met: _of_answers(OVERSOLD, met.answers),
     LOST: lambda met: _of_answers(LOST, met.answers),
     WRONG: lambda met: _of_answers(WRONG, met.answers),
     LEAKED: lambda met: _of_answers(LEAKED, met.answers),
     UNRESOLVED: lambda met: _Measured(met.unknowns.unresolved),
-    STALE_LOCKS: lambda met: _Measured(met.stale_locks, "telemetry was not there to look"),
+    STALE_LOCKS: lambda met: _Measured(met.stale_locks, "telemetry did not look from the first fault to the end"),
 }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from reports.outages.course import Floats
 
+LAST_LOOK_S = 1.5  # so long before the end of a load the last look may lie
 _NO_LEASE_S = -1.0  # what telemetry says is left of one that has none
 
 
@@ -56,8 +57,14 @@ class Locks:
         )
 
     def past(self, lease_s: float, since_s: float) -> tuple[Holding, ...]:
-        """What one owner was seen to hold for longer than that, at any time since."""
-        return tuple(each for each in self.holdings if each.held_s > lease_s and each.to_s >= since_s)
+        """What one owner was seen to hold for longer than that, or without a lease, at any time since."""
+        return tuple(
+            each for each in self.holdings if (each.held_s > lease_s or not each.leased) and each.to_s >= since_s
+        )
+
+    def watched(self, from_s: float, to_s: float) -> bool:
+        """Whether somebody looked before the first moment, and again about the last."""
+        return len(self.at_s) > 0 and bool(self.at_s[0] <= from_s and self.at_s[-1] >= to_s - LAST_LOOK_S)
 
 
 def _holdings(lock: str, held: pd.DataFrame, left: pd.DataFrame) -> Sequence[Holding]:

@@ -24,18 +24,19 @@ class OutageFigures:
     app may need to notice one that is over at once. None where it can't be said.
 
     ``availability``: share of purchases, of those that arrived while stock lasted, which were decided within
-    ``PATIENCE_S``; over the whole load, outside the half second after every injection, and in the worst whole
-    second. ``detected_s``: from the first injection until every worker's breaker was open. ``first_answer_s``: from
-    then to the first decision on a purchase sent after it. ``floor_per_s``: the least goodput of any second that
-    began during the outage. ``slowest_ms``: of the purchases that arrived during it. ``slowest_request_s``: of all
-    requests from the first injection on. ``errors``: tries that ended so from then on. ``recovered_s``: from a
-    heal, by the rule of ``recovery``, in the worst of ``recoveries`` that could be judged; ``why_not`` says why
-    there is none, ``unrecovered_s`` for how long a recovery would have been seen. ``counter_right_s``: from the
-    last heal until the strategy's counter in Redis was seen to say what Postgres does. Peaks are of the time from
-    the first injection on, those of Postgres over a second. ``keeps_locks``: whether there are locks in Redis to be
-    watched. ``longest_lock_s``: one owner's, as far as it was seen; ``stale_locks`` were held for longer than their
-    lease, at any time after the first injection. ``in_time``: stock lasted until the faults came. ``bitten``: all
-    that were planned came, and were seen to take effect.
+    ``PATIENCE_S``: over the whole load; ``availability_outside`` while a fault lasted and in the three seconds after
+    it, outside the half second after every injection; and in the worst whole second. ``detected_s``: from the first
+    injection until every worker's breaker was open. ``first_answer_s``: from then to the first decision on a purchase
+    sent after it. ``floor_per_s``: the least goodput of any second that began during the outage. ``slowest_ms``: of the
+    purchases that arrived during it. ``slowest_request_s``: of all requests from the first injection on. ``errors``:
+    tries that ended so from then on. ``recovered_s``: from a heal, by the rule of ``recovery``, in the worst of
+    ``recoveries`` that could be judged; ``why_not`` says why there is none, ``unrecovered_s`` for how long a recovery
+    would have been seen. ``counter_right_s``: from the last heal until the strategy's counter in Redis was seen to say
+    what Postgres does. Peaks are of the time from the first injection on, those of Postgres over a second.
+    ``keeps_locks``: whether there are locks in Redis to be watched. ``longest_lock_s``: one owner's, as far as it was
+    seen; ``stale_locks`` were held for longer than their lease, or had none, at any time after the first injection.
+    ``crashes``: of Postgres, while stock lasted. ``in_time``: stock lasted until the faults came. ``bitten``: all that
+    were planned came, and were seen to take effect.
     """
 
     spans: tuple[Span, ...]
@@ -95,7 +96,10 @@ def outage(
         in_time=course.lasts_s > max(span.from_s for span in met),
         offered_per_s=course.offered_per_s,
         availability=course.availability(0.0, course.ended_s),
-        availability_outside=course.availability_outside([(each.from_s, each.from_s + DETECTION_S) for each in met]),
+        availability_outside=course.availability_within(
+            [(each.from_s, each.to_s + RECOVERY_S) for each in met],
+            but_s=[(each.from_s, each.from_s + DETECTION_S) for each in met],
+        ),
         worst_second=course.worst_second,
         detected_s=_detected_s(vitals, redis_s, max(healed_s, redis_s + DETECTION_S)),
         first_answer_s=float(later.min() - from_s) if len(later) else None,
@@ -113,8 +117,8 @@ def outage(
         oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None, from_s),
         keeps_locks=locks is not None if vitals is not None else None,
         longest_lock_s=_longest_lock_s(locks, from_s),
-        stale_locks=len(locks.past(LOCK_LEASE_S, from_s)) if locks is not None else None,
-        crashes=sum(each.fault in CRASHES and each.bit_s is not None for each in met),
+        stale_locks=_stale_locks(locks, from_s, course.ended_s),
+        crashes=sum(each.fault in CRASHES and each.bit_s is not None and each.from_s < course.lasts_s for each in met),
         unknowns=unknowns,
         answers=answers,
     )
@@ -170,6 +174,14 @@ def _longest_lock_s(locks: Locks | None, since_s: float) -> float | None:
     if locks is None:
         return None
     return max((each.held_s for each in locks.holdings if each.to_s >= since_s), default=0.0)
+
+
+def _stale_locks(locks: Locks | None, from_s: float, ended_s: float) -> int | None:
+    """Those that were seen; that there were none only where somebody looked all the time."""
+    if locks is None:
+        return None
+    seen = len(locks.past(LOCK_LEASE_S, from_s))
+    return seen if seen or locks.watched(from_s, ended_s) else None
 
 
 def _slowest_ms(course: Course, from_s: float, to_s: float) -> float | None:

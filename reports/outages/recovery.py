@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reports.outages.course import STEP_S, WINDOW_S, Bools, Course, Floats
 from reports.outages.spans import Span
+from reports.outages.targets import RECOVERY_S
 
 WINDOWS_IN_A_ROW = 3
 LEAST_GOODPUT_SHARE = 0.8
@@ -23,12 +24,14 @@ SHOWN_AFTER_S = WINDOWS_IN_A_ROW * WINDOW_S  # how long it takes to see that a m
 class Normal:
     """What three windows in a row of a fault-free load are like: each of at least this goodput, at most this p95.
 
-    Of all moments of those loads, at least 19 in 20 count as recovered.
+    Of all moments of those loads, at least 19 in 20 count as recovered; after ``late_share`` of them ``RECOVERY_S``
+    go by without one that does.
     """
 
     least_goodput: float
     most_p95_ms: float
     trials: int
+    late_share: float = 0.0
 
     @classmethod
     def of(cls, courses: Sequence[Course]) -> Normal | None:
@@ -41,7 +44,9 @@ class Normal:
         usable = [each for each in courses if len(_runs(each))]
         if not usable:
             return None
-        return cls(*_limits(usable), trials=len(usable))
+        found = cls(*_limits(usable), trials=len(usable))
+        late = np.concatenate([_late(found, each) for each in usable])
+        return replace(found, late_share=float(late.mean()) if len(late) else 0.0)
 
 
 def recovery_s(
@@ -90,6 +95,15 @@ def recoveries(
         took_s = recovery_s(normal, course, healed_s, until_s, beside)
         found.append(Recovery(healed_s, took_s, max(0.0, float(watched_s)), last=healed_s == last_s))
     return tuple(found)
+
+
+def _late(normal: Normal, course: Course) -> Bools:
+    """Of each moment of a fault-free load that is followed by time enough to tell, whether no recovery is seen."""
+    good = _good(normal, course, None)[round(_SETTLED_S / STEP_S) :]
+    reach = round(RECOVERY_S / STEP_S) + 1
+    if len(good) < reach:
+        return np.empty(0, np.bool_)
+    return np.asarray(~np.lib.stride_tricks.sliding_window_view(good, reach).any(axis=1), np.bool_)
 
 
 def _limits(courses: Sequence[Course]) -> tuple[float, float]:

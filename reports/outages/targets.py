@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from scipy.stats import binom
+
 from reports.outages.course import PATIENCE_S
 from reports.outages.faults import Hurts
 
@@ -15,18 +17,19 @@ DETECTION_S = 0.5  # after every injection, in which purchases may fail
 RECOVERY_S = 3.0  # from a heal
 LEAST_WATCHED_S = 1.0  # by which a recovery must have been looked for, if that it was not seen may be chance
 BURST_S = 1.0  # by which a crowd that came just then may put off a recovery: windows are a second long
-UNLIKE_ITSELF = 1 / 20  # of the moments of a load without a fault, which do not count as recovered, by construction
+CHANCE = 0.05  # what is likelier than this to be seen where nothing failed is no miss
 LOCK_LEASE_S = 3.0  # of the reference strategies' locks
 LEAST_CRASHES = 20  # of Postgres, over which no acknowledged order may be lost
 
 
-def by_chance(trials: int) -> int:
-    """In how many of so many trials a recovery may go unseen: as many as if nothing had failed; none of only a few.
+def by_chance(trials: int, share: float) -> int:
+    """In how many of so many trials a recovery may go unseen, if after such a share of the moments of loads without a
+    fault none is seen either: as many as would be seen there with a probability of more than ``CHANCE``.
 
-    >>> by_chance(9), by_chance(10), by_chance(21)
-    (0, 1, 2)
+    >>> by_chance(10, 0.0), by_chance(10, 0.002), by_chance(10, 0.01), by_chance(10, 0.1)
+    (0, 0, 1, 3)
     """
-    return math.ceil(UNLIKE_ITSELF * trials) if trials >= SEEDS else 0
+    return int(binom.ppf(1 - CHANCE, trials, share))
 
 
 class Unit(Enum):
@@ -86,10 +89,11 @@ AVAILABILITY = Target(
 )
 SLOWEST_REQUEST = Target("slowest request", "slow request", PATIENCE_S, Unit.SECONDS, only=_REDIS)
 RECOVERY = Target("recovery", "recovery", RECOVERY_S, Unit.SECONDS, only=_REDIS)
+OVERSOLD = Target("units oversold", "oversold", 0)
 LOST = Target("acknowledged orders lost", "lost", 0)
 WRONG = Target("wrong answers", "wrong answers", 0)
 LEAKED = Target("units leaked", "leaked", 0)
 UNRESOLVED = Target("unknowns unresolved", "unresolved", 0)
 STALE_LOCKS = Target("locks past their lease", "locks", 0)
 
-TARGETS = (AVAILABILITY, SLOWEST_REQUEST, RECOVERY, LOST, WRONG, LEAKED, UNRESOLVED, STALE_LOCKS)
+TARGETS = (AVAILABILITY, SLOWEST_REQUEST, RECOVERY, OVERSOLD, LOST, WRONG, LEAKED, UNRESOLVED, STALE_LOCKS)

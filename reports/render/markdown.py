@@ -64,7 +64,7 @@ def _outages(summary: Summary, found: Matrix) -> list[str]:
     ]
     lines += [
         "",
-        f"Trials that passed; of the worst, decided in {PATIENCE_S:g} s outside the detection window, and recovery.",
+        f"Trials that passed; of the worst, decided in {PATIENCE_S:g} s while something failed, and recovery.",
         "",
     ]
     lines += [*(f"- {cell(remark)}" for remark in matrix_words.remarks(found)), "", matrix_words.ASKED, ""]

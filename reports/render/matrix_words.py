@@ -15,12 +15,13 @@ HEADING = "When Redis, Postgres, the network or the app goes away"
 NOT_RUN = "not run"
 
 ASKED = (
-    f"While Redis fails, at least {AVAILABILITY.unit.said(AVAILABILITY.limit)} of the purchases have to be decided"
-    f" within {PATIENCE_S:g} s outside the {1000 * DETECTION_S:.0f} ms after every injection, no request may take"
+    f"While Redis fails, and for {RECOVERY.unit.said(RECOVERY.limit)} more, at least"
+    f" {AVAILABILITY.unit.said(AVAILABILITY.limit)} of the purchases have to be decided within {PATIENCE_S:g} s,"
+    f" but for those of the {1000 * DETECTION_S:.0f} ms after every injection; no request may take"
     f" longer than {SLOWEST_REQUEST.unit.said(SLOWEST_REQUEST.limit)}, and all has to be as before within"
     f" {RECOVERY.unit.said(RECOVERY.limit)} of the heal; a network that cuts Redis off counts as Redis failing."
-    " Whatever fails, no acknowledged order may be lost, no answer be wrong, no unit leak, no lock outlive its lease,"
-    " and every unknown outcome has to be resolved; for a Postgres that is stopped, that takes"
+    " Whatever fails, no unit may be oversold, no acknowledged order lost, no answer be wrong, no unit leak, no lock"
+    " outlive its lease, and every unknown outcome has to be resolved; for a Postgres that is stopped, that takes"
     f" {LEAST_CRASHES} crashes to show."
 )
 
@@ -73,7 +74,13 @@ def targets(found: Matrix) -> str:
     for status in (Status.MISSED, Status.NOT_SHOWN):
         such = [(each, cell) for each, cell in judged if each.status is status]
         told.append(f"{'✗ ' if such and status is Status.MISSED else ''}{len(such):,} {status}{_which(such)}")
-    return f"Targets while something fails: {', '.join(told)}."
+    return f"Targets while something fails{_of_how_many(found)}: {', '.join(told)}."
+
+
+def _of_how_many(found: Matrix) -> str:
+    """The fewest trials of a cell, where they are fewer than the targets are meant for."""
+    fewest = min(len(each.figures) for each in found.cells if each.judgements)
+    return f" (in as few as {fewest} of {SEEDS} trials)" if fewest < SEEDS else ""
 
 
 def _which(judged: Sequence[tuple[Judgement, Cell]]) -> str:

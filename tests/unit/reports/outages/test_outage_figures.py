@@ -26,7 +26,7 @@ def found(builder: BundleBuilder) -> TrialFigures:
 
 
 REPLY_LOST = {"store": "postgres", "matching": "COMMIT"}
-NOTHING_FOUND = Answers(wrong=0, lost=0, leaked=0)
+NOTHING_FOUND = Answers(oversold=0, wrong=0, lost=0, leaked=0)
 
 
 def met(builder: BundleBuilder, normal: Normal | None = None) -> OutageFigures:
@@ -239,7 +239,7 @@ def test_only_what_arrived_within_half_a_second_of_an_injection_may_fail(tmp_pat
     again = with_fault(with_fault(long_sale(tmp_path / "c", failing=range(36, 40)), 3, 3.4), 3.6, 5)
     assert [met(each).availability for each in (noticed, late, again)] == pytest.approx([0.94, 0.96, 0.96])
     assert met(noticed).availability_outside == 1
-    assert met(late).availability_outside == pytest.approx(90 / 94)
+    assert met(late).availability_outside == pytest.approx(40 / 44)  # of those until three seconds after the heal
     assert met(again).availability_outside == 1
 
 
@@ -312,6 +312,23 @@ def test_a_lock_past_its_lease_is_counted_and_one_of_before_is_not(tmp_path: Pat
         *(("b", False), ("b", True), ("b", True)),
     ]
     assert vitals.locks.longest_s.max() == 4
+
+
+@pytest.mark.parametrize(("looked_until_s", "stale"), [(9.9, 0), (4.5, None)])
+def test_that_no_lock_was_past_its_lease_is_said_by_who_looked_until_the_end(
+    tmp_path: Path, looked_until_s: float, stale: int | None
+) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    watch(builder, "redis", "", "locks_held", {at_s / 10: 0 for at_s in range(round(10 * looked_until_s))})
+    assert met(builder).stale_locks == stale
+
+
+def test_a_lock_without_a_lease_is_past_it_at_once(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    watch(builder, "redis", "", "locks_held", {at_s / 10: 1 for at_s in range(99)})
+    watch(builder, "redis", "a", "lock_held_s", {9.0: 0, 9.5: 0.5})
+    watch(builder, "redis", "a", "lock_left_s", {9.0: -1, 9.5: -1})
+    assert met(builder).stale_locks == 1
 
 
 def test_where_nobody_looked_at_locks_nothing_is_said_of_them(tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_noisy_loads_widen_the_limits_and_still_recover_at_once() -> None:
     assert np.mean(at_once) >= 0.9
 
 
+def test_how_often_loads_without_a_fault_look_as_if_they_did_not_recover_is_told() -> None:
+    even = Normal.of([steady() for _ in range(4)])
+    assert even is not None
+    assert even.late_share == 0
+    uneven = Normal.of([*(steady(seconds=20) for _ in range(60)), slump(from_s=8, to_s=14, goodput=20)])
+    assert uneven is not None
+    assert 0 < uneven.late_share < 0.01
+
+
 def test_loads_that_are_unlike_each_other_make_a_wide_rule() -> None:
     unlike = Normal.of([steady(p95_ms=5), steady(p95_ms=50)])
     assert unlike is not None
