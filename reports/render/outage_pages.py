@@ -156,7 +156,7 @@ def trial_table(cell: Cell) -> Table:
     figures = {each.trial: each for each in (cell.outage.trials if cell.outage is not None else ())}
     return Table(
         headings=(
-            *("trial", "verdict", "outside detection", "worst second", "slowest request, s", "recovered, s"),
+            *("trial", "verdict", "while failing", "worst second", "slowest request, s", "recovered, s"),
             *("unknowns", "wrong answers", "longest lock, s", "oldest transaction, s", "peak stmts/s"),
         ),
         rows=tuple(

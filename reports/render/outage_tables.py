@@ -12,6 +12,7 @@ from reports.render.tables import Table, passed
 from reports.render.words import NONE, estimate, in_so_many, milliseconds, share
 from reports.summary import Outage, Summary
 
+STRETCHED_S = 1.0  # by which a fault may last longer than planned without a word
 LOAD_LIMIT = 0.6  # of the fallback's capacity: beyond it, an outage measures overload
 
 
@@ -19,7 +20,7 @@ def buyers(summary: Summary, case: str) -> Table:
     """What a case's faults did to those who bought, strategy by strategy."""
     return Table(
         headings=(
-            *("strategy", "verdict", "availability", "outside detection", "worst second", "floor/s", "slowest, ms"),
+            *("strategy", "verdict", "availability", "while failing", "worst second", "floor/s", "slowest, ms"),
             *("slowest request, s", "first answer, ms", "failed, unknown", "detected, s", "recovered, s"),
         ),
         rows=tuple(_buyers(summary, row) for row in summary.outage_rows(case)),
@@ -66,6 +67,23 @@ def outage_remarks(summary: Summary, case: str) -> list[str]:
             for row in rows
             if (held := sum(each.stale_locks or 0 for each in row.figures))
         ),
+        *(f"{row.strategy}: {sentence}" for row in rows for sentence in _stretched(row)),
+    ]
+
+
+def _stretched(row: Outage) -> list[str]:
+    """Which faults lasted for much longer than planned, as when undoing another one took its time."""
+    longest: dict[tuple[str, float], float] = {}
+    for trial in row.trials:
+        for span in trial.spans:
+            planned = trial.planned[span.place] if span.place < len(trial.planned) else None
+            if planned is not None and planned.fault == span.fault:
+                key = span.words, planned.for_s
+                longest[key] = max(longest.get(key, 0.0), span.to_s - span.from_s)
+    return [
+        f"{words} lasted for up to {lasted_s:.1f} s, and not for the {for_s:g} s that were planned."
+        for (words, for_s), lasted_s in longest.items()
+        if lasted_s > for_s + STRETCHED_S
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import catalogue
+from benchmarks.fault import fault_class
 from benchmarks.plan import PlannedRun, plan
 from benchmarks.suite import find, read
 from flashbench import UsageError
@@ -203,6 +204,25 @@ def test_a_recovery_that_takes_too_long_can_be_seen_in_every_outage_of_redis() -
         assert scenario.run_time_s - healed_s - SHOWN_AFTER_S >= RECOVERY.limit, scenario.label
         checked += 1
     assert checked >= 15
+
+
+def test_every_fault_on_every_store_and_at_every_point_is_met_ten_times_in_the_suite_of_outages() -> None:
+    suite = read(find("outages"))
+    met = {
+        (planned.fault, choice)
+        for scenario in suite.scenarios
+        if (scenario.seeds or suite.seeds) >= 10
+        for planned in scenario.faults
+        for choice in (None, *planned.options.values())
+    }
+    choices = {
+        (entry.name, choice)
+        for entry in catalogue.faults()
+        for schema in (fault_class(entry.name).Options.model_json_schema()["properties"] or {"": {}}).values()
+        for choice in schema.get("enum", [None])
+    }
+    assert choices <= met
+    assert {("net_cut", "postgres"), ("failpoint", "pause"), ("net_drop_reply", "silence")} <= choices
 
 
 def test_controls_are_met_by_a_fault_in_the_suite_of_outages_only() -> None:
