@@ -245,6 +245,35 @@ def test_who_accompanies_a_trial_and_is_killed_bars_a_pass_and_the_trial_is_run_
     assert VerdictDocument.from_json(again.read_bytes()).verdict is Verdict.PASS
 
 
+@pytest.fixture
+def small_disk(place: Path) -> Iterator[Path]:
+    """The folder of results on a disk of its own, with no room for a trial."""
+    disk = place / "out"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("only root may mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_costs_what_had_no_room_and_the_next_run_makes_up_for_it(place: Path, small_disk: Path) -> None:
+    (place / "tiny.toml").write_text(CALM.replace("stock = 300", "stock = 2500"))  # half a megabyte of tries
+    code, shown = Run(place).end()
+    assert code == 11, shown
+    assert "Traceback" not in shown
+    assert "PASS" not in shown
+
+    subprocess.run(["mount", "-o", "remount,size=60m", small_disk], check=True)
+    _, shown = Run(place).end()
+    assert "taking up the run that was cut short" in shown
+    (folder,) = folders(place)
+    (again,) = folder.glob(f"001-*/{VERDICT}")
+    assert VerdictDocument.from_json(again.read_bytes()).verdict is Verdict.PASS
+
+
 def test_ctrl_c_twice_leaves_nothing(place: Path) -> None:
     run = Run(place)
     run.until_in_trial(1)
