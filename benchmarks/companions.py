@@ -56,8 +56,8 @@ def _helpers(stack: StackInfo) -> dict[str, int]:
     """The proxy's process, if the stack has one."""
     if stack.proxy is None:
         return {}
-    with suppress(psutil.Error):
-        for child in psutil.Process(stack.supervisor_pid).children():
+    for child in psutil.Process(stack.supervisor_pid).children():
+        with suppress(psutil.Error):  # it ended meanwhile
             if proxy_server.MODULE in child.cmdline():
                 return {"proxy": child.pid}
     return {}

@@ -2,7 +2,8 @@
 
 A trial is run again only if the harness failed it: it has no verdict, was interrupted, was not carried to its end, or
 lost a load worker, records, telemetry, who does the faults, or what it runs: the servers, the proxy, the whole app.
-One that is UNPROVEN for what the target did stays as it is: to run it again until it passes would be no proof.
+One that is UNPROVEN for what the target did stays as it is, and so does every FAIL, whatever was lost besides: to run
+it again until it passes would be no proof.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from benchmarks.telemetry.roll import ENDED_WITHOUT_THE_TARGET
 from flashbench.errors import UsageError
 from flashbench.evidence.documents import SUITE, TRIAL, VERDICT, SuiteDocument, TrialDocument, VerdictDocument
+from flashbench.vocabulary import Verdict
 
 UNFINISHED = "unfinished"  # the folder that keeps what was begun and has to be run again
 _SAME_WORK = ("suite", "cases", "at_once", "code", "plugins", "target_files")
@@ -47,9 +49,11 @@ def is_finished(folder: Path) -> bool:
     """Whether the harness carried a trial to its end, whatever came of it."""
     try:
         trial = TrialDocument.from_json((folder / TRIAL).read_bytes())
-        VerdictDocument.from_json((folder / VERDICT).read_bytes())
+        verdict = VerdictDocument.from_json((folder / VERDICT).read_bytes())
     except (OSError, ValidationError):
         return False
+    if verdict.verdict is Verdict.FAIL:
+        return True
     closed = {each.worker for each in trial.closings}
     whole = trial.moments.collected_ns is not None and closed >= set(trial.workers)
     lost = trial.stores_lost or trial.companions_lost or any(each.records_lost for each in trial.closings)

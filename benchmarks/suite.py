@@ -141,7 +141,7 @@ def _scenario(file: _File, table: dict[str, Any]) -> Scenario:
         raise UsageError(f"{file.path}: {error}") from None
     faults, app = _faults(file, table.get("faults", []), run_time_s), _settings(file, table.get("app", {}))
     if faults and "lease_s" in app:
-        raise file.error("lease_s", "can't be set where faults are planned, whose report takes 3 s for the lease")
+        raise file.error("lease_s", "can't be set beside faults: their reports know locks with a lease of 3 s")
     of_faults = (fault for fault, _ in groupby(each.fault for each in faults))
     label = file.text(table, "label", "-".join((name, *of_faults)))
     if not re.fullmatch(r"[A-Za-z0-9_.+-]{1,60}", label):

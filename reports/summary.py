@@ -183,7 +183,7 @@ def _reported(folder: Path, verdict: VerdictDocument, *, single: bool) -> Report
     if not bundle.trial.alone:
         return ReportedTrial(verdict, bundle.trial, None, "other trials ran at the same time")
     if not single and (bundle.trial.interrupted or bundle.trial.moments.load_ended_ns is None):
-        return ReportedTrial(verdict, bundle.trial, None, "its load was cut short")
+        return ReportedTrial(verdict, bundle.trial, None, "it was cut short")
     if not bundle.trial.one_clock:
         return ReportedTrial(verdict, bundle.trial, None, "its load was on several machines, each with its own clock")
     if not single and not bundle.tries_whole:

@@ -194,9 +194,14 @@ def _repeats(suite: Suite, own: Sequence[Contender], seeds: int | None) -> int:
         for each in contenders(suite, scenario, own)
         if not each.control
     ]
-    if not met:
+    if not met and all(scenario.faults for scenario in suite.scenarios):
         raise UsageError(
             f"every scenario of {suite.name} has faults: --baseline compares the latency of those without."
+        )
+    if not met:
+        raise UsageError(
+            f"only what is broken on purpose meets a scenario of {suite.name} without faults: --baseline compares the"
+            " latency of other strategies."
         )
     needed = repetitions_needed(gates_of(len(met)))
     if seeds is not None and seeds < needed:
@@ -241,7 +246,7 @@ def _without(suite: Suite, unfit: Callable[[Scenario], bool], why: str, way_out:
         raise UsageError(f"every scenario of {suite.name} {why}: {way_out}.")
     left_out = ", ".join(scenario.label for scenario in suite.scenarios if scenario not in fit)
     if left_out:
-        console.print(f"left out, what {why}: {left_out}", soft_wrap=True)
+        console.print(f"left out are scenarios that {why}: {left_out}", soft_wrap=True)
     return replace(suite, scenarios=fit)
 
 
@@ -256,7 +261,7 @@ def _say_who_is_left_out(suite: Suite, own: Sequence[Contender], console: Consol
             )
         if left_out:
             console.print(
-                f"left out for {each.name}, what is for other strategies: {', '.join(left_out)}", soft_wrap=True
+                f"left out for {each.name} are scenarios for other strategies: {', '.join(left_out)}", soft_wrap=True
             )
 
 

@@ -21,6 +21,7 @@ _METRICS = {
 }
 _FIELD = re.compile(rb"^(" + b"|".join(_METRICS) + rb"):(\d+)", re.MULTILINE)
 _SECTIONS = (("INFO", "stats"), ("INFO", "memory"), ("INFO", "clients"))
+_GONE = -2  # says PTTL of a key that is not there
 _NO_LEASE_S = -1.0
 
 
@@ -87,8 +88,8 @@ class Redis:
         count = len(self._locks)
         before, self._owners = self._owners, {}
         for lock, owner, left_ms in zip(self._locks, answers[:count], answers[count:], strict=True):
-            if not isinstance(owner, bytes):
-                continue  # it is free, or no lock as they are known here
+            if not isinstance(owner, bytes) or left_ms == _GONE:
+                continue  # it is free, has just become so, or is no lock as they are known here
             known = before.get(lock)
             self._owners[lock] = known if known is not None and known[0] == owner else (owner, now_ns)
             yield Reading(lock, "lock_held_s", (now_ns - self._owners[lock][1]) / 1e9)

@@ -21,6 +21,7 @@ from flashbench.services.unprivileged import dies_with_parent
 
 _directly = build_opener(ProxyHandler({}))  # whatever proxy the environment names, this is about loopback
 
+ENDED_BY_ITSELF = "ended-by-itself"  # a file among its workers' metrics: it was not killed
 READY_LIMIT_S = 30
 DATABASE_START_S = 3600  # as long as the longest load: a worker that gives up makes uvicorn end all the others
 HEALTHCHECK_LIMIT_S = 120  # longer than any fault: uvicorn kills a worker that is silent for so long

@@ -7,12 +7,16 @@ no worker again meanwhile. That limit has to be longer than any fault, so here t
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from socket import socket
 from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import multiprocess
 
+from flashbench.services.app import ENDED_BY_ITSELF
 from flashbench.services.unprivileged import dies_with_parent
 
 
@@ -29,9 +33,14 @@ class HeardProcess(multiprocess.Process):
 
 
 def main() -> None:
-    """As ``python -m uvicorn``."""
+    """As ``python -m uvicorn``; where its workers' metrics are kept, a file says afterwards that it ended by itself."""
     multiprocess.Process = HeardProcess  # type: ignore[misc]
-    uvicorn.main()
+    try:
+        uvicorn.main()
+    finally:
+        if metrics := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            with suppress(OSError):  # nobody is left to ask
+                Path(metrics, ENDED_BY_ITSELF).touch()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ from reports.checks.history import UNKNOWN, History
 # Whoever was told something that was not so: sold, refused though it was bought, two answers to one question,
 # sold out while there were units, over the limit while within it.
 _WRONG = ("I2", "I3", "I4", "I8", "I9")
-_OVERSOLD = ("I1", "I5")
-_LEAKED = ("I6", "I7", "I10")  # nobody can buy them, they are in no sum, or one of the stores has others
+_IN_THE_STORES = ("I5", "I7", "I10")  # negative stock, sums that don't come out, stores that disagree
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +47,24 @@ class Answers:
     """What the checks found of a trial, in numbers; None where they could not decide.
 
     ``wrong``: answers that were not so. ``lost``: sold, by the answer, and in no ledger. ``leaked``: units that nobody
-    can buy any more, or that the stores do not agree about. ``oversold``: where more was sold than there was.
+    can buy any more. ``oversold``: units beyond what there was. ``stores``: what was wrong in them in the end.
     """
 
     oversold: int | None
     wrong: int | None
     lost: int | None
     leaked: int | None
+    stores: int | None
 
     @classmethod
     def of(cls, findings: Sequence[FindingDocument]) -> Answers:
         """Of a verdict's findings."""
         return cls(
-            oversold=_together(findings, _OVERSOLD),
+            oversold=_offending(findings, "I1"),
             wrong=_together(findings, _WRONG),
             lost=_lost(findings),
-            leaked=_together(findings, _LEAKED),
+            leaked=_offending(findings, "I6"),
+            stores=_together(findings, _IN_THE_STORES),
         )
 
 

@@ -22,7 +22,6 @@ WINDOW_S = 1.0  # of recovery
 STEP_S = 0.1  # from one window to the next
 PATIENCE_S = 2.0  # of a buyer: a decision that takes longer, retries included, comes too late
 _TICK_S = 1e-9  # a moment ends after it
-_OF_READS = ("invoked_ns", "returned_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Course:
     is how long there were both stock and buyers: until the whole of it was acknowledged, else to the end of arrivals;
     ``ended_s``, when nobody waited for an answer any more, may be later. ``took_s`` is of
     requests, not of purchases, reads of products among them: a try that got no answer counts until it was given up and
-    sent again, and is nan if it was not.
+    sent again, and is nan if it was not; such a read, until its user's next one or the end.
     """
 
     ended_s: float
@@ -117,7 +116,7 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
     )  # whole bins only: half a bin looks like a slump
     starts = np.arange(0.0, max(ended_s - WINDOW_S, 0.0) + STEP_S / 2, STEP_S)
     sent = np.flatnonzero(~tries.in_drain)
-    looked_ns, shown_ns = (bundle.reads[name].to_numpy(np.float64, na_value=np.nan) for name in _OF_READS)
+    looked_s, shown_s = _reads_s(bundle, began_ns, ended_s)
     arrived_s = _since(tries.intended_ns[purchases.first[load]], began_ns)
     over_s = (sell_out_ns - began_ns) / 1e9 if sell_out_ns is not None else _arrivals_over_s(bundle, arrived_s)
     return Course(
@@ -139,8 +138,8 @@ def course(bundle: Bundle, history: History, began_ns: int, sell_out_ns: int | N
         answered_s=answered_s,
         invoked_s=_since(purchases.invoked_ns[decided][order], began_ns),
         latency_ms=latency_ms,
-        sent_s=np.append(_since(tries.invoked_ns[sent], began_ns), (looked_ns - began_ns) / 1e9),
-        took_s=np.append(_took_s(history, sent), (shown_ns - looked_ns) / 1e9),
+        sent_s=np.append(_since(tries.invoked_ns[sent], began_ns), looked_s),
+        took_s=np.append(_took_s(history, sent), shown_s),
     )
 
 
@@ -181,6 +180,18 @@ def _took_s(history: History, sent: Positions) -> Floats:
             pause_s = pause_before_retry(Answer(Outcome.UNKNOWN), int(tries.number[again]), at_most=NEVER) or 0.0
             took_s[position] = max(0.0, (tries.intended_ns[again] - tries.invoked_ns[this]) / 1e9 - pause_s)
     return took_s
+
+
+def _reads_s(bundle: Bundle, began_ns: int, ended_s: float) -> tuple[Floats, Floats]:
+    """When each read of a product was sent, and what it took."""
+    reads = bundle.reads.sort_values(["user", "invoked_ns"], kind="stable")
+    sent_s = (reads["invoked_ns"].to_numpy(np.float64) - began_ns) / 1e9
+    shown_s = (reads["returned_ns"].to_numpy(np.float64, na_value=np.nan) - began_ns) / 1e9
+    users = reads["user"].to_numpy()
+    until_s = np.full(len(sent_s), ended_s)
+    again = np.flatnonzero(users[1:] == users[:-1])
+    until_s[again] = sent_s[again + 1]
+    return sent_s, np.where(np.isnan(shown_s), np.maximum(until_s - sent_s, 0.0), shown_s - sent_s)
 
 
 def _p95(answered_s: Floats, latency_ms: Floats, starts: Floats, width_s: float) -> Floats:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from reports.outages.answers import Answers
+from reports.outages.faults import CRASHES
 from reports.outages.outage import OutageFigures
 from reports.outages.targets import (
     AVAILABILITY,
@@ -20,6 +22,7 @@ from reports.outages.targets import (
     RECOVERY_S,
     SLOWEST_REQUEST,
     STALE_LOCKS,
+    STORES,
     TARGETS,
     UNRESOLVED,
     WRONG,
@@ -91,7 +94,7 @@ def _judgement(
     found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
     missing = sum(answers is None for _, answers in others)  # with them, it may yet be no more than chance
-    chance = len(unlike) <= by_chance(len(found) + missing, late_share)
+    chance = len(unlike) < len(found) and len(unlike) <= by_chance(len(found) + missing, late_share)
     excused = _excused(target, unlike, len(trials) + len(others), late_share) if chance else ""
     found = [(name, each) for name, each in found if not (chance and each.unlike)]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
@@ -102,21 +105,22 @@ def _judgement(
     trial, measured, worst = (min if target.at_least else max)(known, key=lambda each: each[2])
     missed = sum(not target.allows(value) for _, _, value in known)
     if missed:
-        return Judgement(target, Status.MISSED, worst, trial, _missed(target, worst, trial, measured, missed, found))
+        sentence = _missed(target, worst, trial, measured, missed, len(trials) + len(others))
+        return Judgement(target, Status.MISSED, worst, trial, sentence)
     crashes = sum(figures.crashes for _, figures in trials)
     if len(known) < len(found):
         count = len(trials) + len(others)
         why = f"not shown in {len(found) - len(known)} of {count} trials, since {why}{excused}"
-    elif target is LOST and 0 < crashes < LEAST_CRASHES:
-        why = f"none in {crashes} crashes of Postgres; {LEAST_CRASHES} are asked for"
+    elif target is LOST and crashes < LEAST_CRASHES and any(_crashes(figures) for _, figures in trials):
+        why = f"none in {crashes} crashes of Postgres while stock lasted; {LEAST_CRASHES} are asked for"
     else:
         return Judgement(target, Status.MET, worst, trial, _met(target, worst, crashes) + excused)
     return Judgement(target, Status.NOT_SHOWN, worst, trial, f"{target.name}: {why}")
 
 
-def _missed(target: Target, worst: float, trial: str, measured: _Measured, missed: int, found: Sequence[object]) -> str:
+def _missed(target: Target, worst: float, trial: str, measured: _Measured, missed: int, count: int) -> str:
     value = f"{'more than ' if measured.more else ''}{target.unit.said(worst)}"
-    times = f"; missed in {missed} of {len(found)} trials" if len(found) > 1 else ""
+    times = f"; missed in {missed} of {count} trials" if count > 1 else ""
     if not target.limit:
         return f"{target.name}: {value} in {trial}, where none is allowed{times}"
     how = "less" if target.at_least else "more"
@@ -143,6 +147,10 @@ def _excused(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int
     )
 
 
+def _crashes(figures: OutageFigures) -> bool:
+    return any(span.fault in CRASHES for span in figures.spans)
+
+
 def _keeps_no_lock(trials: Sequence[tuple[str, OutageFigures]]) -> bool:
     return all(figures.keeps_locks is False for _, figures in trials)
 
@@ -155,10 +163,10 @@ def _in_time(figures: OutageFigures, value: float | None, why: str) -> _Measured
 
 
 def _available(figures: OutageFigures) -> _Measured:
-    share = figures.availability_outside
+    share = figures.availability_failing
     if share is not None and not AVAILABILITY.allows(share):
         return _Measured(share)  # whatever the last of the faults met
-    return _in_time(figures, share, "no purchase arrived outside of it")
+    return _in_time(figures, share, "no purchase arrived meanwhile")
 
 
 def _recovery(figures: OutageFigures) -> _Measured:
@@ -189,8 +197,13 @@ def _of_answers(target: Target, answers: Answers | None) -> _Measured:
     return _Measured(_ANSWERS[target](answers), _UNDECIDED)
 
 
+def _as_answered(target: Target, figures: OutageFigures) -> _Measured:
+    return _of_answers(target, figures.answers)
+
+
 _ANSWERS: dict[Target, Callable[[Answers], float | None]] = {
     OVERSOLD: lambda answers: answers.oversold,
+    STORES: lambda answers: answers.stores,
     LOST: lambda answers: answers.lost,
     WRONG: lambda answers: answers.wrong,
     LEAKED: lambda answers: answers.leaked,
@@ -199,10 +212,7 @@ _FIGURES: dict[Target, Callable[[OutageFigures], _Measured]] = {
     AVAILABILITY: _available,
     SLOWEST_REQUEST: lambda met: _Measured(met.slowest_request_s, "no request was answered after the fault came"),
     RECOVERY: _recovery,
-    OVERSOLD: lambda met: _of_answers(OVERSOLD, met.answers),
-    LOST: lambda met: _of_answers(LOST, met.answers),
-    WRONG: lambda met: _of_answers(WRONG, met.answers),
-    LEAKED: lambda met: _of_answers(LEAKED, met.answers),
+    **{each: partial(_as_answered, each) for each in _ANSWERS},
     UNRESOLVED: lambda met: _Measured(met.unknowns.unresolved),
     STALE_LOCKS: lambda met: _Measured(met.stale_locks, "telemetry did not look from the first fault to the end"),
 }

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from reports.outages.course import Floats
 
-LAST_LOOK_S = 1.5  # so long before the end of a load the last look may lie
+LOOK_S = 0.1  # from one look to the next
+LONGEST_GAP_S = 1.5  # without a look, on a busy machine
 _NO_LEASE_S = -1.0  # what telemetry says is left of one that has none
 
 
@@ -58,13 +60,21 @@ class Locks:
 
     def past(self, lease_s: float, since_s: float) -> tuple[Holding, ...]:
         """What one owner was seen to hold for longer than that, or without a lease, at any time since."""
+        most_s = lease_s + LOOK_S  # a look may be stamped late
         return tuple(
-            each for each in self.holdings if (each.held_s > lease_s or not each.leased) and each.to_s >= since_s
+            each for each in self.holdings if (each.held_s > most_s or not each.leased) and each.to_s >= since_s
         )
 
-    def watched(self, from_s: float, to_s: float) -> bool:
-        """Whether somebody looked before the first moment, and again about the last."""
-        return len(self.at_s) > 0 and bool(self.at_s[0] <= from_s and self.at_s[-1] >= to_s - LAST_LOOK_S)
+    def watched(self, from_s: float, to_s: float, away_s: Sequence[tuple[float, float]]) -> bool:
+        """Whether somebody looked from the first moment to the last, but for when Redis was away."""
+        looks = np.array([*self.at_s[self.at_s <= from_s][-1:], *self.at_s[self.at_s > from_s], to_s])
+        if len(looks) < 2 or looks[0] > from_s:
+            return False
+        return all(
+            after - before <= LONGEST_GAP_S
+            or any(begins <= before + LONGEST_GAP_S and ends >= after - LONGEST_GAP_S for begins, ends in away_s)
+            for before, after in pairwise(looks.tolist())
+        )
 
 
 def _holdings(lock: str, held: pd.DataFrame, left: pd.DataFrame) -> Sequence[Holding]:

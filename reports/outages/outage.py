@@ -24,7 +24,7 @@ class OutageFigures:
     app may need to notice one that is over at once. None where it can't be said.
 
     ``availability``: share of purchases, of those that arrived while stock lasted, which were decided within
-    ``PATIENCE_S``: over the whole load; ``availability_outside`` while a fault lasted and in the three seconds after
+    ``PATIENCE_S``: over the whole load; ``availability_failing`` while a fault lasted and in the three seconds after
     it, outside the half second after every injection; and in the worst whole second. ``detected_s``: from the first
     injection until every worker's breaker was open. ``first_answer_s``: from then to the first decision on a purchase
     sent after it. ``floor_per_s``: the least goodput of any second that began during the outage. ``slowest_ms``: of the
@@ -44,7 +44,7 @@ class OutageFigures:
     in_time: bool
     offered_per_s: float | None
     availability: float | None
-    availability_outside: float | None
+    availability_failing: float | None
     worst_second: float | None
     detected_s: float | None
     first_answer_s: float | None
@@ -96,7 +96,7 @@ def outage(
         in_time=course.lasts_s > max(span.from_s for span in met),
         offered_per_s=course.offered_per_s,
         availability=course.availability(0.0, course.ended_s),
-        availability_outside=course.availability_within(
+        availability_failing=course.availability_within(
             [(each.from_s, each.to_s + RECOVERY_S) for each in met],
             but_s=[(each.from_s, each.from_s + DETECTION_S) for each in met],
         ),
@@ -117,7 +117,7 @@ def outage(
         oldest_transaction_s=_most(vitals.oldest_transaction_s if vitals is not None else None, from_s),
         keeps_locks=locks is not None if vitals is not None else None,
         longest_lock_s=_longest_lock_s(locks, from_s),
-        stale_locks=_stale_locks(locks, from_s, course.ended_s),
+        stale_locks=_stale_locks(vitals, from_s, course.ended_s),
         crashes=sum(each.fault in CRASHES and each.bit_s is not None and each.from_s < course.lasts_s for each in met),
         unknowns=unknowns,
         answers=answers,
@@ -176,12 +176,12 @@ def _longest_lock_s(locks: Locks | None, since_s: float) -> float | None:
     return max((each.held_s for each in locks.holdings if each.to_s >= since_s), default=0.0)
 
 
-def _stale_locks(locks: Locks | None, from_s: float, ended_s: float) -> int | None:
+def _stale_locks(vitals: Vitals | None, from_s: float, ended_s: float) -> int | None:
     """Those that were seen; that there were none only where somebody looked all the time."""
-    if locks is None:
+    if vitals is None or vitals.locks is None:
         return None
-    seen = len(locks.past(LOCK_LEASE_S, from_s))
-    return seen if seen or locks.watched(from_s, ended_s) else None
+    seen = len(vitals.locks.past(LOCK_LEASE_S, from_s))
+    return seen if seen or vitals.locks.watched(from_s, ended_s, vitals.redis_away) else None
 
 
 def _slowest_ms(course: Course, from_s: float, to_s: float) -> float | None:

@@ -99,7 +99,9 @@ def recoveries(
 
 def _late(normal: Normal, course: Course) -> Bools:
     """Of each moment of a fault-free load that is followed by time enough to tell, whether no recovery is seen."""
-    good = _good(normal, course, None)[round(_SETTLED_S / STEP_S) :]
+    shown = course.windows_s + SHOWN_AFTER_S <= course.lasts_s + 1e-9
+    good = _good(normal, course, None)
+    good = good[shown[: len(good)]][round(_SETTLED_S / STEP_S) :]
     reach = round(RECOVERY_S / STEP_S) + 1
     if len(good) < reach:
         return np.empty(0, np.bool_)

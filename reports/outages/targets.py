@@ -84,16 +84,15 @@ class Target:
 
 _REDIS = frozenset({Hurts.REDIS})
 
-AVAILABILITY = Target(
-    "availability outside the detection window", "availability", 0.99, Unit.SHARE, at_least=True, only=_REDIS
-)
+AVAILABILITY = Target("availability while failing", "availability", 0.99, Unit.SHARE, at_least=True, only=_REDIS)
 SLOWEST_REQUEST = Target("slowest request", "slow request", PATIENCE_S, Unit.SECONDS, only=_REDIS)
 RECOVERY = Target("recovery", "recovery", RECOVERY_S, Unit.SECONDS, only=_REDIS)
 OVERSOLD = Target("units oversold", "oversold", 0)
 LOST = Target("acknowledged orders lost", "lost", 0)
 WRONG = Target("wrong answers", "wrong answers", 0)
 LEAKED = Target("units leaked", "leaked", 0)
+STORES = Target("stores wrong in the end", "stores", 0)
 UNRESOLVED = Target("unknowns unresolved", "unresolved", 0)
 STALE_LOCKS = Target("locks past their lease", "locks", 0)
 
-TARGETS = (AVAILABILITY, SLOWEST_REQUEST, RECOVERY, OVERSOLD, LOST, WRONG, LEAKED, UNRESOLVED, STALE_LOCKS)
+TARGETS = (AVAILABILITY, SLOWEST_REQUEST, RECOVERY, OVERSOLD, LOST, WRONG, LEAKED, STORES, UNRESOLVED, STALE_LOCKS)

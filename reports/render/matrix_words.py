@@ -80,7 +80,7 @@ def targets(found: Matrix) -> str:
 def _of_how_many(found: Matrix) -> str:
     """The fewest trials of a cell, where they are fewer than the targets are meant for."""
     fewest = min(len(each.figures) for each in found.cells if each.judgements)
-    return f" (in as few as {fewest} of {SEEDS} trials)" if fewest < SEEDS else ""
+    return f" (meant for {SEEDS} trials a cell, here as few as {fewest})" if fewest < SEEDS else ""
 
 
 def _which(judged: Sequence[tuple[Judgement, Cell]]) -> str:
@@ -111,9 +111,6 @@ def remarks(found: Matrix) -> list[str]:
     if bare:
         cells = "1 cell has" if bare == 1 else f"{bare} cells have"
         told.append(f"{cells} no figures, so no target was judged there.")
-    fewest = min((len(each.figures) for each in found.cells if each.judgements), default=SEEDS)
-    if fewest < SEEDS:
-        told.append(f"The targets are meant for at least {SEEDS} trials a cell; the smallest here has {fewest}.")
     return told
 
 

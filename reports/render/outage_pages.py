@@ -124,7 +124,7 @@ def tiles(cell: Cell) -> list[Tile]:
     found = [
         Tile(
             matrix_words.availability(cell),
-            f"decided within {PATIENCE_S:g} s, outside the detection window; worst trial",
+            f"decided within {PATIENCE_S:g} s while something failed; worst trial",
         ),
         Tile(matrix_words.recovery(cell), "from the heal until as before; worst trial"),
         Tile(_seconds(_most([each.slowest_request_s for each in met])), "slowest request"),
@@ -226,7 +226,7 @@ def _figures(each: TrialFigures | None) -> tuple[str, ...]:
     if met is None:
         return (NONE,) * 9
     return (
-        share(Estimate.of([met.availability_outside])),
+        share(Estimate.of([met.availability_failing])),
         share(Estimate.of([met.worst_second])),
         _one(met.slowest_request_s, 2),
         _one(met.recovered_s, 1),

@@ -63,7 +63,7 @@ def outage_remarks(summary: Summary, case: str) -> list[str]:
             if (gone := sum(not each.in_time for each in row.figures))
         ),
         *(
-            f"{row.strategy}: {held} locks were held by one owner for longer than their lease of {LOCK_LEASE_S:g} s."
+            f"{row.strategy}: {held} locks were held by one owner past their lease of {LOCK_LEASE_S:g} s, or had none."
             for row in rows
             if (held := sum(each.stale_locks or 0 for each in row.figures))
         ),
@@ -110,7 +110,7 @@ def _buyers(summary: Summary, row: Outage) -> tuple[str, ...]:
         row.strategy,
         passed(summary, row.strategy, row.case),
         share(row.estimate(lambda met: met.availability)),
-        share(row.estimate(lambda met: met.availability_outside)),
+        share(row.estimate(lambda met: met.availability_failing)),
         share(row.estimate(lambda met: met.worst_second)),
         estimate(row.estimate(lambda met: met.floor_per_s), 0),
         estimate(row.estimate(lambda met: met.slowest_ms), 0),

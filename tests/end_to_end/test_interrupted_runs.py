@@ -112,7 +112,9 @@ def test_a_drain_that_was_cut_short_is_run_again(place: Path) -> None:
 
     (folder,) = folders(place)
     (struck,) = folder.glob(f"001-*/{TRIAL}")
-    assert TrialDocument.from_json(struck.read_bytes()).interrupted
+    trial = TrialDocument.from_json(struck.read_bytes())
+    assert trial.interrupted
+    assert "the drain was interrupted before sku-1 was refused" in trial.problems
     _, shown = Run(place).end()
     assert "taking up the run that was cut short" in shown
     (again,) = folder.glob(f"001-*/{VERDICT}")
@@ -147,7 +149,7 @@ def test_an_app_that_is_killed_is_accused_of_nothing_and_its_trial_is_run_again(
     (after,) = folder.glob(f"002-*/{VERDICT}")
     verdict = VerdictDocument.from_json(struck.read_bytes())
     assert verdict.verdict is Verdict.UNPROVEN, shown
-    assert "the app ended during the load, which no fault had planned" in verdict.reasons
+    assert "the app was killed during the load, which no fault had planned" in verdict.reasons
     assert VerdictDocument.from_json(after.read_bytes()).verdict is not Verdict.UNPROVEN, shown
 
     code, shown = Run(place).end()
@@ -256,7 +258,7 @@ def small_disk(place: Path) -> Iterator[Path]:
     if mounted.returncode != 0:
         pytest.skip("only root may mount")
     yield disk
-    subprocess.run(["umount", disk], check=True)
+    subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_full_disk_costs_what_had_no_room_and_the_next_run_makes_up_for_it(place: Path, small_disk: Path) -> None:

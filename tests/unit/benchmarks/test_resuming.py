@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_what_lost_a_part_that_is_not_the_target_is_run_again(tmp_path: Path, lo
     folder = run_of(tmp_path, "mine-1", planned(), 0)
     judge(BundleBuilder.honest(folder / "001-a", **lost).build())
     assert "001-a" in to_be_run(folder, NAMES)
+
+
+def test_a_failure_is_never_rolled_again_whatever_was_lost_besides(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, "mine-1", planned(), 1)
+    sale = BundleBuilder.honest(folder / "002-b", companions_lost=True, interrupted=True)
+    sale.ledger.append(replace(sale.ledger[0], order_id="one-too-many", key="of-nobody"))
+    verdict = judge(sale.build())
+    assert verdict.verdict == "FAIL", verdict.reasons
+    assert to_be_run(folder, NAMES) == []
 
 
 def test_what_lost_records_for_want_of_room_is_run_again(tmp_path: Path) -> None:

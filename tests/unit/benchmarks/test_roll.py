@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +20,8 @@ from benchmarks.telemetry.plan import Plan
 from benchmarks.telemetry.roll import ENDED_WITHOUT_THE_TARGET, Roll
 from flashbench.evidence.documents import PlannedFault
 from flashbench.services import StackInfo
+from flashbench.services.app import ENDED_BY_ITSELF
+from flashbench.services.proxy import server as proxy_server
 from tests.waiting import until
 
 
@@ -39,13 +43,13 @@ def _end(processes: list[psutil.Process]) -> None:
             each.kill()
 
 
-def roll(parent: psutil.Process, *lasting: str) -> Roll:
+def roll(parent: psutil.Process, *lasting: str, gauges: Path = Path()) -> Roll:
     return Roll(
         Plan(
             processes={"app worker": parent.pid},
             apart=frozenset({"app worker"}),
             replaced={"postgres": (parent.pid, "sleep")},
-            gauges=Path(),
+            gauges=gauges,
             lasting=frozenset(lasting),
         )
     )
@@ -63,11 +67,31 @@ def test_a_child_that_ends_is_missed_and_nobody_else(parent: psutil.Process, gro
     assert until(lambda: there.missing() == [f"{who} during the load, which no fault had planned"])
 
 
-def test_a_parent_that_ends_is_the_app(parent: psutil.Process) -> None:
-    there = roll(parent, "app worker")
+def test_a_parent_that_ends_is_the_app_and_was_killed_unless_it_says_otherwise(
+    parent: psutil.Process, tmp_path: Path
+) -> None:
+    there = roll(parent, "app worker", gauges=tmp_path)
     parent.kill()
-    assert until(lambda: there.missing() == ["the app ended during the load, which no fault had planned"])
+    assert until(lambda: there.missing() == ["the app was killed during the load, which no fault had planned"])
     assert ENDED_WITHOUT_THE_TARGET.issuperset(there.missing())
+
+    (tmp_path / ENDED_BY_ITSELF).touch()
+    assert there.missing() == ["the app ended by itself during the load"]
+    assert ENDED_WITHOUT_THE_TARGET.isdisjoint(there.missing())
+
+
+def test_the_proxy_is_found_among_the_children_of_its_supervisor(parent: psutil.Process, tmp_path: Path) -> None:
+    """One that ends just then does not hide it."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", proxy_server.MODULE])
+    try:
+        own = SimpleNamespace(pid=None, location="")
+        stack = SimpleNamespace(
+            postgres=own, redis=own, app_pid=2, supervisor_pid=os.getpid(), gauges=tmp_path, proxy="127.0.0.1:1/x"
+        )
+        assert telemetry_plan(cast(StackInfo, stack)).helpers == {"proxy": child.pid}
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_process_of_the_harness_s_own_is_missed_whatever_may_end(parent: psutil.Process) -> None:

@@ -69,6 +69,11 @@ def test_a_suite_says_what_its_file_says(tmp_path: Path) -> None:
             'strategies = ["redis_lua"]',
             "key 'strategies': a scenario names redis_lua, the suite does not",
         ),
+        (
+            "users = 50",
+            'app = {lease_s = 5}\nfaults = [{fault = "redis_kill", at_s = 1, for_s = 1}]',
+            "key 'lease_s': can't be set beside faults",
+        ),
         ("seeds = 3", "seeds = 0", "key 'seeds': must be a whole number from 1"),
         ("seeds = 3", "seeds = true", "key 'seeds': must be a whole number from 1"),
         ("stock = 20", "stock = -1", "--stock must be between 0"),

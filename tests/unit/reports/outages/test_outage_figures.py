@@ -26,7 +26,7 @@ def found(builder: BundleBuilder) -> TrialFigures:
 
 
 REPLY_LOST = {"store": "postgres", "matching": "COMMIT"}
-NOTHING_FOUND = Answers(oversold=0, wrong=0, lost=0, leaked=0)
+NOTHING_FOUND = Answers(oversold=0, wrong=0, lost=0, leaked=0, stores=0)
 
 
 def met(builder: BundleBuilder, normal: Normal | None = None) -> OutageFigures:
@@ -238,9 +238,9 @@ def test_only_what_arrived_within_half_a_second_of_an_injection_may_fail(tmp_pat
     late = with_fault(long_sale(tmp_path / "b", failing=range(36, 40)), 3, 5)
     again = with_fault(with_fault(long_sale(tmp_path / "c", failing=range(36, 40)), 3, 3.4), 3.6, 5)
     assert [met(each).availability for each in (noticed, late, again)] == pytest.approx([0.94, 0.96, 0.96])
-    assert met(noticed).availability_outside == 1
-    assert met(late).availability_outside == pytest.approx(40 / 44)  # of those until three seconds after the heal
-    assert met(again).availability_outside == 1
+    assert met(noticed).availability_failing == 1
+    assert met(late).availability_failing == pytest.approx(40 / 44)  # of those until three seconds after the heal
+    assert met(again).availability_failing == 1
 
 
 def test_the_slowest_request_is_no_purchase_with_its_retries(tmp_path: Path) -> None:
@@ -260,6 +260,17 @@ def test_the_slowest_request_is_no_purchase_with_its_retries(tmp_path: Path) -> 
     silent.outcome, silent.status, silent.order_id, silent.seq, silent.remaining = Outcome.UNKNOWN, 0, None, None, None
     silent.returned_ns = None
     assert met(builder_again(builder, tmp_path)).slowest_request_s == pytest.approx(0.9), "less the pause"
+
+
+def test_reads_of_products_are_requests_too_and_one_without_an_answer_lasts_until_the_next(tmp_path: Path) -> None:
+    builder = with_fault(long_sale(tmp_path / "t"), 3, 5)
+    sent_ns = builder.load[40].record.invoked_ns
+    builder.add_read(user=1, intended_ns=sent_ns, invoked_ns=sent_ns, returned_ns=sent_ns + 700 * MS)
+    assert met(builder).slowest_request_s == pytest.approx(0.7)
+
+    builder.add_read(user=2, intended_ns=sent_ns, invoked_ns=sent_ns, returned_ns=None, status=0)
+    builder.add_read(user=2, intended_ns=sent_ns, invoked_ns=sent_ns + 1100 * MS, returned_ns=sent_ns + 1101 * MS)
+    assert met(builder_again(builder, tmp_path)).slowest_request_s == pytest.approx(1.1)
 
 
 def test_a_request_without_an_answer_that_was_not_sent_again_is_of_no_known_length(tmp_path: Path) -> None:

@@ -115,6 +115,10 @@ def test_how_often_loads_without_a_fault_look_as_if_they_did_not_recover_is_told
     even = Normal.of([steady() for _ in range(4)])
     assert even is not None
     assert even.late_share == 0
+    sold_out = course(np.full(140, 200.0), np.full(140, 5.0), lasts_s=9)
+    soon_over = Normal.of([sold_out])
+    assert soon_over is not None
+    assert soon_over.late_share == 0
     uneven = Normal.of([*(steady(seconds=20) for _ in range(60)), slump(from_s=8, to_s=14, goodput=20)])
     assert uneven is not None
     assert 0 < uneven.late_share < 0.01

@@ -69,7 +69,7 @@ def test_every_cell_says_how_many_passed_and_which_target_is_missed(mishaps: tup
     for words in ("2/2 PASS", "1/2 UNPROVEN", "1/2 FAIL", "✗ availability, slow request, locks"):
         assert words in page
     assert "Redis killed, redis_lock: slowest request: 2.35 s in redis-kill-redis_lock-s" in page
-    assert "The targets are meant for at least 10 trials a cell; the smallest here has 1." in page
+    assert "Targets while something fails (meant for 10 trials a cell, here as few as 1): " in page
     assert re.search(rf"[( ]{len(gone.not_shown)} where trials are missing[,)]", page)
     assert gone.not_shown
 
