@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -31,9 +32,13 @@ class Opened(BaseModel):
 
 
 class Trial:
-    """A trial as its companion hears of it. ``over`` too when the pipe from the trial has ended, whatever the cause."""
+    """A trial as its companion hears of it. ``over`` too when the pipe from the trial has ended, whatever the cause.
+
+    From now on the process ignores Ctrl-C, which ends the load: that is heard of.
+    """
 
     def __init__(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.released_ns: int | None = None
         self.over = False
         self._unread = b""

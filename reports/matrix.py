@@ -64,7 +64,7 @@ class Cell:
 
     @property
     def availability(self) -> float | None:
-        """Outside the detection window, in the worst trial whose faults bit."""
+        """While something failed, in the worst trial whose faults bit."""
         known = [each.availability_failing for each in self.figures if each.bitten]
         return min((each for each in known if each is not None), default=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -78,12 +79,17 @@ def protections(summary: Summary) -> tuple[Protections, ...]:
         key = json.dumps([each.load, each.wiring.store_rtt_ms, faults], sort_keys=True)
         groups.setdefault(key, []).append(each)
     compared = [_rows(group) for group in groups.values() if len({each.wiring.app for each in group}) > 1]
-    failing = [together(rows[0].trials[0].planned) for rows in compared]
-    cases = [rows[0].case if failing.count(each) > 1 else "" for each, rows in zip(failing, compared, strict=True)]
-    return tuple(
-        Protections(faults, f"{faults or NOTHING_FAILS}{case and f' ({case})'}", rows)
-        for faults, case, rows in zip(failing, cases, compared, strict=True)
-    )
+    told = Counter(map(_faults, compared))
+    return tuple(Protections(_faults(rows), _words(rows, alone=told[_faults(rows)] == 1), rows) for rows in compared)
+
+
+def _faults(rows: Sequence[Protected]) -> str:
+    return together(rows[0].trials[0].planned)
+
+
+def _words(rows: Sequence[Protected], *, alone: bool) -> str:
+    """The faults; with a case where there are other such tables of them."""
+    return f"{_faults(rows) or NOTHING_FAILS}{'' if alone else f' ({rows[0].case})'}"
 
 
 def since_s(trial: TrialFigures) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 
@@ -37,8 +36,6 @@ def scene_of(opened: Opened) -> Scene:
 
 def main(words: list[str]) -> int:
     """Accompany one trial. What could not be undone is missing from the diary, and bars a PASS."""
-    # A Ctrl-C ends the load, which is heard of; what lasts is to be healed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     plans = [PlannedFault.model_validate(each) for each in json.loads(words[0])]
     trial = Trial()
     scene = scene_of(trial.opened)

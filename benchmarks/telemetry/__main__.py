@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -59,7 +58,6 @@ def _lines(at_ns: int, name: str, readings: Sequence[Reading]) -> Iterator[str]:
 def main(words: list[str]) -> int:
     """Accompany one trial."""
     os.nice(NICE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C ends the load, which is heard of
     trial = Trial()
     plan = Plan.model_validate_json(words[0])
     all_sources = sources(trial.opened, plan)

@@ -31,9 +31,9 @@ class Course:
     Rates are per second. ``p95_ms`` is of purchases from intended start to answer, by the moment of the answer; nan
     where a bin has none. ``errors_s``: by outcome (failed, unknown), the moments when such tries ended. ``lasts_s``
     is how long there were both stock and buyers: until the whole of it was acknowledged, else to the end of arrivals;
-    ``ended_s``, when nobody waited for an answer any more, may be later. ``took_s`` is of
-    requests, not of purchases, reads of products among them: a try that got no answer counts until it was given up and
-    sent again, and is nan if it was not; such a read, until its user's next one or the end.
+    ``ended_s``, when nobody waited for an answer any more, may be later. ``took_s`` is of requests, not
+    of purchases, and reads of products are among them: a try without an answer counts until it was given up and sent
+    again, and is nan if it was not; a read without one, until its user's next or the end.
     """
 
     ended_s: float

@@ -91,12 +91,14 @@ def _judgement(
     others: Sequence[tuple[str, Answers | None]],
     late_share: float,
 ) -> Judgement:
+    count = len(trials) + len(others)
     found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
     missing = sum(answers is None for _, answers in others)  # with them, it may yet be no more than chance
-    chance = len(unlike) < len(found) and len(unlike) <= by_chance(len(found) + missing, late_share)
-    excused = _excused(target, unlike, len(trials) + len(others), late_share) if chance else ""
-    found = [(name, each) for name, each in found if not (chance and each.unlike)]
+    excused = ""
+    if len(unlike) < len(found) and len(unlike) <= by_chance(len(found) + missing, late_share):
+        excused = _excused(target, unlike, count, late_share)
+        found = [(name, each) for name, each in found if not each.unlike]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
     known = [(name, each, each.value) for name, each in found if each.value is not None]
     why = next((each.why for _, each in found if each.value is None), "")
@@ -105,11 +107,10 @@ def _judgement(
     trial, measured, worst = (min if target.at_least else max)(known, key=lambda each: each[2])
     missed = sum(not target.allows(value) for _, _, value in known)
     if missed:
-        sentence = _missed(target, worst, trial, measured, missed, len(trials) + len(others))
+        sentence = _missed(target, worst, trial, measured, missed, count)
         return Judgement(target, Status.MISSED, worst, trial, sentence)
     crashes = sum(figures.crashes for _, figures in trials)
     if len(known) < len(found):
-        count = len(trials) + len(others)
         why = f"not shown in {len(found) - len(known)} of {count} trials, since {why}{excused}"
     elif target is LOST and crashes < LEAST_CRASHES and any(_crashes(figures) for _, figures in trials):
         why = f"none in {crashes} crashes of Postgres while stock lasted; {LEAST_CRASHES} are asked for"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.outages.course import Floats
 
-LOOK_S = 0.1  # from one look to the next
+TICK_S = 0.1  # from one reading of telemetry to the next
 LONGEST_GAP_S = 1.5  # without a look, on a busy machine
 _NO_LEASE_S = -1.0  # what telemetry says is left of one that has none
 
@@ -60,7 +60,7 @@ class Locks:
 
     def past(self, lease_s: float, since_s: float) -> tuple[Holding, ...]:
         """What one owner was seen to hold for longer than that, or without a lease, at any time since."""
-        most_s = lease_s + LOOK_S  # a look may be stamped late
+        most_s = lease_s + TICK_S  # a look may be stamped late
         return tuple(
             each for each in self.holdings if (each.held_s > most_s or not each.leased) and each.to_s >= since_s
         )

@@ -11,11 +11,11 @@ from flashbench.vocabulary import Outcome
 from reports.outages.answers import Answers, Unknowns
 from reports.outages.course import WINDOW_S, Course
 from reports.outages.faults import CRASHES, Hurts
-from reports.outages.locks import Locks
+from reports.outages.locks import TICK_S, Locks
 from reports.outages.recovery import Normal, Recovery, recoveries
 from reports.outages.spans import Span
 from reports.outages.targets import DETECTION_S, LOCK_LEASE_S, RECOVERY_S
-from reports.outages.vitals import OPEN, TICK_S, Line, Vitals
+from reports.outages.vitals import OPEN, Line, Vitals
 
 
 @dataclass(frozen=True, slots=True)

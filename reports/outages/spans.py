@@ -37,7 +37,8 @@ def spans(bundle: Bundle, began_ns: int, ended_s: float) -> tuple[Span, ...]:
         at_s = (event.at_ns - began_ns) / 1e9
         met = found.get(event.place)
         if event.step == "injected":
-            options = _options(bundle.trial.planned_faults, event.place, event.fault)
+            plan = plan_of(bundle.trial.planned_faults, event.place, event.fault)
+            options = plan.options if plan is not None else {}
             words, whom = said(event.fault, options), hurts(event.fault, options)
             found[event.place] = Span(event.fault, at_s, max(at_s, ended_s), event.place, words, whom)
         elif met is not None and event.step == "bit" and met.bit_s is None:
@@ -53,11 +54,9 @@ def unplanned(met: tuple[Span, ...], vitals: Vitals | None) -> tuple[tuple[float
     return tuple(span for span in away if span[1] > 0 and not any(_overlap(span, fault) for fault in met))
 
 
-def _options(planned: tuple[PlannedFault, ...], place: int, fault: str) -> dict[str, str | int | float | bool]:
-    """Those of the planned fault, if it is the one that the diary tells of."""
-    if place < len(planned) and planned[place].fault == fault:
-        return planned[place].options
-    return {}
+def plan_of(planned: tuple[PlannedFault, ...], place: int, fault: str) -> PlannedFault | None:
+    """The planned fault, if it is the one that the diary tells of."""
+    return planned[place] if place < len(planned) and planned[place].fault == fault else None
 
 
 def _overlap(span: tuple[float, float], fault: Span) -> bool:

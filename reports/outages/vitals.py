@@ -12,7 +12,6 @@ from reports.outages.course import Floats
 from reports.outages.locks import Locks
 
 OPEN = 2.0  # the breaker's state in the app's metrics
-TICK_S = 0.1  # from one reading to the next
 _RATE_OVER_S = 1.0
 
 

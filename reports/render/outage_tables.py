@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from flashbench.vocabulary import Outcome
 from reports.latency.statistics import Estimate
 from reports.outages.answers import Unknowns
+from reports.outages.spans import plan_of
 from reports.outages.targets import LOCK_LEASE_S
 from reports.render.tables import Table, passed
 from reports.render.words import NONE, estimate, in_so_many, milliseconds, share
@@ -76,9 +77,9 @@ def _stretched(row: Outage) -> list[str]:
     longest: dict[tuple[str, float], float] = {}
     for trial in row.trials:
         for span in trial.spans:
-            planned = trial.planned[span.place] if span.place < len(trial.planned) else None
-            if planned is not None and planned.fault == span.fault:
-                key = span.words, planned.for_s
+            plan = plan_of(trial.planned, span.place, span.fault)
+            if plan is not None:
+                key = span.words, plan.for_s
                 longest[key] = max(longest.get(key, 0.0), span.to_s - span.from_s)
     return [
         f"{words} lasted for up to {lasted_s:.1f} s, and not for the {for_s:g} s that were planned."
