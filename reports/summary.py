@@ -27,6 +27,7 @@ from reports.outages.answers import Answers
 from reports.outages.outage import OutageFigures, outage
 from reports.outages.recovery import Normal
 from reports.places import places
+from reports.wiring import Way
 
 FALLBACK = "row_lock"  # every reference strategy sells like this while Redis is away
 CROWD = 10  # purchases in flight: below nine tenths of what one line of buyers can be sold, fewer are, on average
@@ -44,13 +45,18 @@ class ReportedTrial:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """All trials of one strategy that met the same faults under the same load, and how far they may be believed."""
+    """All trials of one strategy that met the same faults under the same load, and how far they may be believed.
+
+    ``fallback_per_s``: sales per second of the plain row lock, at its fastest in this suite over the same way to the
+    stores; None if that was not measured.
+    """
 
     strategy: str
     case: str
     faults: tuple[str, ...]
     trials: tuple[TrialFigures, ...]
     normal: Normal | None
+    fallback_per_s: float | None
 
     def estimate(self, figure: Callable[[OutageFigures], float | None]) -> Estimate | None:
         """One figure over the trials."""
@@ -77,7 +83,6 @@ class Summary:
     strategies: tuple[StrategyFigures, ...]  # without faults
     outages: tuple[Outage, ...]
     planned: tuple[PlannedTrial, ...]  # empty without a suite's plan
-    fallback_per_s: float | None  # sales per second of the plain row lock at its fastest in this suite
     cards: dict[str, dict[str, str]]
     fingerprint: dict[str, dict[str, Any]]
     command: str
@@ -164,7 +169,6 @@ def summarize(folder: Path, progress: Callable[[str], None] = lambda _: None) ->
         strategies=_compared(trials),
         outages=_outages(trials),
         planned=_planned(folder),
-        fallback_per_s=_fallback_per_s(trials),
         cards=_cards(folder),
         fingerprint=_fingerprint(folder, trials),
         command=_command(folder),
@@ -218,13 +222,14 @@ def _outages(trials: list[ReportedTrial]) -> tuple[Outage, ...]:
         elif each.quiet and not each.unplanned:
             quiet.setdefault(each.like, []).append(each)
     found = []
+    fallback = _fallback_per_s(trials)
     for case, strategy in _in_order(rows):
         group = rows[case, strategy]
         calm = quiet.get(group[0][0].like, [])
         normal = Normal.of([each.course for each in calm])
         measured = tuple(_measured(each, verdict, normal, calm) for each, verdict in group)
         faults = tuple(span.fault for span in measured[0].spans)
-        found.append(Outage(strategy, case, faults, measured, normal))
+        found.append(Outage(strategy, case, faults, measured, normal, fallback.get(group[0][0].wiring.way)))
     return tuple(found)
 
 
@@ -250,16 +255,19 @@ def _own(trials: Sequence[ReportedTrial]) -> Iterator[TrialFigures]:
     return (each.figures for each in trials if each.figures is not None and not each.verdict.control)
 
 
-def _fallback_per_s(trials: list[ReportedTrial]) -> float | None:
-    """What the path without Redis can sell: the most that ``row_lock`` sold in any case without a fault.
+def _fallback_per_s(trials: list[ReportedTrial]) -> dict[Way, float]:
+    """What the path without Redis can sell, by the way to the stores: the most of ``row_lock`` without a fault.
 
     Only where the load sold everything and a crowd was waiting: any other load says how much was asked for.
     """
-    rates: dict[str, list[float]] = {}
+    rates: dict[tuple[Way, str], list[float]] = {}
     for each in _own(trials):
         if each.strategy == FALLBACK and each.quiet and each.sales_per_s and (each.waiting or 0) >= CROWD:
-            rates.setdefault(each.case, []).append(each.sales_per_s)
-    return max((sum(case) / len(case) for case in rates.values()), default=None)
+            rates.setdefault((each.wiring.way, each.case), []).append(each.sales_per_s)
+    fastest: dict[Way, float] = {}
+    for (way, _), case in rates.items():
+        fastest[way] = max(fastest.get(way, 0.0), sum(case) / len(case))
+    return fastest
 
 
 def _planned(folder: Path) -> tuple[PlannedTrial, ...]:

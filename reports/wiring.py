@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 AS_IT_IS = "as it is"
+Way: TypeAlias = tuple[bool, float, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Wiring:
             ),
             app=tuple((str(name), str(value)) for name, value in sorted(app.items() if isinstance(app, dict) else ())),
         )
+
+    @property
+    def way(self) -> Way:
+        """What is the same in trials between which nothing but load and faults may differ."""
+        return self.proxied, self.store_rtt_ms, self.app
 
     @property
     def settings(self) -> str:

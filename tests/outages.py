@@ -91,12 +91,14 @@ def outage_suite(
     faults: Sequence[str | None] = (None, "redis_kill"),
     answer_ms: float = 3,
     crowd_apart_ms: int = 0,
+    crowd_wiring: dict[str, Any] | None = None,
     fingerprint: dict[str, dict[str, Any]] = FINGERPRINT,
 ) -> Path:
     """Strategies with and without a killed Redis, and a control that oversells; all as planned, and passed.
 
     Purchases are answered after ``answer_ms``, and in every further seed a little later. With ``crowd_apart_ms``
-    between their arrivals, the row lock also meets buyers of whom a dozen wait at a time, until it has sold out.
+    between their arrivals, the row lock also meets buyers of whom a dozen wait at a time, until it has sold out, over
+    ``crowd_wiring``.
     """
     planned = []
     for seed in range(seeds):
@@ -123,6 +125,8 @@ def outage_suite(
         )
         builder.strategy = "row_lock"
         builder.trial_fields |= {"scenario": "flash_sale", "case": "crowd", "seed": seed, "trial": name}
+        if crowd_wiring is not None:
+            builder.trial_fields["wiring"] = crowd_wiring
         builder.build()
         planned.append(
             PlannedTrial(trial=name, strategy="row_lock", scenario="flash_sale", case="crowd", fault=None, seed=seed)

@@ -21,7 +21,7 @@ from reports.outages.course import Course, course
 from reports.outages.outage import OutageFigures
 from reports.outages.spans import Span, spans, unplanned
 from reports.outages.vitals import Vitals, vitals
-from reports.wiring import Wiring
+from reports.wiring import Way, Wiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,9 @@ class TrialFigures:
         return not self.planned and not self.spans
 
     @property
-    def like(self) -> tuple[str, str, bool, float, tuple[tuple[str, str], ...]]:
+    def like(self) -> tuple[str, str, Way]:
         """Trials that are alike in this may be measured by each other, but for their faults."""
-        wiring = self.wiring
-        return self.strategy, self.load, wiring.proxied, wiring.store_rtt_ms, wiring.app
+        return self.strategy, self.load, self.wiring.way
 
     @property
     def unplanned(self) -> tuple[tuple[float, float], ...]:

@@ -34,7 +34,6 @@ def as_json(summary: Summary, found: Matrix) -> str:
         "matrix": [outages_json.cell(each) for each in found.cells],
         "protections": [outages_json.protected(each) for each in protections(summary)],
         "round_trips": [outages_json.distances(each) for each in round_trips(summary)],
-        "fallback_per_s": summary.fallback_per_s,
         "trials": [_trial(each) for each in summary.trials],
         "fingerprint": summary.fingerprint,
     }

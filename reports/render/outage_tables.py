@@ -44,7 +44,7 @@ def outage_remarks(summary: Summary, case: str) -> list[str]:
     """What limits the figures of a case with faults, in sentences."""
     rows = summary.outage_rows(case)
     return [
-        *_offered(summary, rows),
+        *_offered(rows),
         *(
             f"{row.strategy} counts as recovered with at least {row.normal.least_goodput:,.0f} decisions/s and a p95 of"
             f" at most {milliseconds(row.normal.most_p95_ms)} ms, as {_trials(row.normal.trials)} without a fault"
@@ -148,20 +148,21 @@ def _counter_right(row: Outage) -> str:
     return told + (in_so_many(seen, len(row.figures)) if seen else "")
 
 
-def _offered(summary: Summary, rows: Sequence[Outage]) -> list[str]:
+def _offered(rows: Sequence[Outage]) -> list[str]:
     offered = Estimate.of([met.offered_per_s for row in rows for met in row.figures])
     if offered is None:
         return []
-    if summary.fallback_per_s is None:
+    fallback_per_s = rows[0].fallback_per_s  # of all strategies, since a case has one way to the stores
+    if fallback_per_s is None:
         return [
             f"Offered were {offered.mean:,.0f} purchases/s; what the path without Redis can sell at most was not"
-            " measured in this suite."
+            " measured over this way to the stores."
         ]
-    ratio = offered.mean / summary.fallback_per_s
+    ratio = offered.mean / fallback_per_s
     beyond = ": more than the 60 % up to which an outage can be told from overload." if ratio > LOAD_LIMIT else "."
     return [
-        f"Offered were {offered.mean:,.0f} purchases/s, {ratio:.0%} of the {summary.fallback_per_s:,.0f} that the row"
-        f" lock alone sold at its fastest in this suite{beyond}"
+        f"Offered were {offered.mean:,.0f} purchases/s, {ratio:.0%} of the {fallback_per_s:,.0f} that the row lock"
+        f" alone sold at its fastest over this way to the stores{beyond}"
     ]
 
 

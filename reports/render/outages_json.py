@@ -18,6 +18,7 @@ def outage(row: Outage) -> dict[str, Any]:
         "strategy": row.strategy,
         "case": row.case,
         "faults": row.faults,
+        "fallback_per_s": row.fallback_per_s,
         "normal": None if row.normal is None else asdict(row.normal),
         "trials": [{"trial": each.trial, "seed": each.seed, **_met(each.outage)} for each in row.trials],
     }

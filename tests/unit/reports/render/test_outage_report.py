@@ -41,7 +41,15 @@ def test_the_offered_load_is_held_against_what_a_waiting_crowd_was_sold(tmp_path
 def test_a_load_at_which_nobody_waits_says_nothing_of_what_could_be_sold(tmp_path: Path) -> None:
     page = write_report(outage_suite(tmp_path / "suite")).html.read_text()
 
-    assert "what the path without Redis can sell at most was not measured in this suite" in page
+    assert "what the path without Redis can sell at most was not measured over this way to the stores" in page
+
+
+def test_what_a_crowd_was_sold_over_another_way_to_the_stores_is_not_held_against_the_load(tmp_path: Path) -> None:
+    folder = outage_suite(tmp_path / "suite", crowd_apart_ms=4, crowd_wiring={"proxied": True})
+
+    page = write_report(folder).html.read_text()
+
+    assert "what the path without Redis can sell at most was not measured over this way to the stores" in page
 
 
 def test_a_load_close_to_what_the_row_lock_can_sell_is_said_to_measure_overload(tmp_path: Path) -> None:
