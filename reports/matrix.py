@@ -141,8 +141,9 @@ def _cell(case: str, strategy: str, words: str, group: _Group | None, met: Outag
     measured = {name for name, _ in trials}
     verdicts = [each.verdict for each in group.trials]
     others = [(each.trial, Answers.of(each.findings)) for each in verdicts if each.trial not in measured]
-    late_share = met.normal.late_share if met is not None and met.normal is not None else 0.0
-    judgements = judged(trials, others, group.missing, late_share)
+    normal = met.normal if met is not None else None
+    late_share, quiet = (normal.late_share, normal.trials) if normal is not None else (0.0, 0)
+    judgements = judged(trials, others, group.missing, late_share, quiet)
     return Cell(case, strategy, words, tuple(group.trials), group.missing, met, judgements, page)
 
 

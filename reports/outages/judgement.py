@@ -20,6 +20,7 @@ from reports.outages.targets import (
     OVERSOLD,
     RECOVERY,
     RECOVERY_S,
+    SEEDS,
     SLOWEST_REQUEST,
     STALE_LOCKS,
     STORES,
@@ -71,15 +72,17 @@ def judged(
     others: Sequence[tuple[str, Answers]] = (),
     missing: int = 0,
     late_share: float = 0.0,
+    quiet: int = SEEDS,
 ) -> tuple[Judgement, ...]:
     """Every target that applies to the faults that these trials, by name, met. None without a trial.
 
     Of the ``others`` no more is known than what the checks found, and of so many ``missing`` ones nothing: they can
-    miss a target, and without a figure of theirs none is met. ``late_share`` is that of loads without a fault.
+    miss a target, and without a figure of theirs none is met. ``late_share`` is that of so many ``quiet`` trials, the
+    loads without a fault: fewer than ``SEEDS`` are too few to miss a recovery by.
     """
     whom = {span.hurts for _, figures in trials for span in figures.spans}
     return tuple(
-        _judgement(target, trials, [*others, *[("", None)] * missing], late_share)
+        _judgement(target, trials, [*others, *[("", None)] * missing], late_share, quiet)
         for target in TARGETS
         if trials and target.applies(whom) and not (target is STALE_LOCKS and _keeps_no_lock(trials))
     )
@@ -90,6 +93,7 @@ def _judgement(
     trials: Sequence[tuple[str, OutageFigures]],
     others: Sequence[tuple[str, Answers | None]],
     late_share: float,
+    quiet: int,
 ) -> Judgement:
     count = len(trials) + len(others)
     found = [(name, _measured(target, figures)) for name, figures in trials]
@@ -99,6 +103,8 @@ def _judgement(
     if len(unlike) < len(found) and len(unlike) <= by_chance(len(found) + missing, late_share):
         excused = _excused(target, unlike, count, late_share)
         found = [(name, each) for name, each in found if not each.unlike]
+    elif quiet < SEEDS:
+        found = [(name, _too_few(quiet) if each.unlike else each) for name, each in found]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
     known = [(name, each, each.value) for name, each in found if each.value is not None]
     why = next((each.why for _, each in found if each.value is None), "")
@@ -146,6 +152,11 @@ def _excused(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int
         f"; not seen in time in {len(unlike)} of {count} trials{worst}, which is no more than chance:"
         f" after {100 * late_share:.1f} % of the moments of loads without a fault it is not seen in time either"
     )
+
+
+def _too_few(quiet: int) -> _Measured:
+    shown = f"{quiet} trials without a fault show" if quiet != 1 else "one trial without a fault shows"
+    return _Measured(None, f"it was not seen in time, by what {shown}: {SEEDS} are asked for")
 
 
 def _crashes(figures: OutageFigures) -> bool:

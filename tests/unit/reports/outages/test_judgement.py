@@ -206,6 +206,23 @@ def test_more_than_loads_without_a_fault_explain_is_no_chance(
     assert found(*changes, late_share=late_share)["recovery"].status is status
 
 
+@pytest.mark.parametrize(
+    ("quiet", "shown"), [(3, "3 trials without a fault show"), (1, "one trial without a fault shows")]
+)
+def test_a_late_recovery_is_no_miss_by_the_limits_of_too_few_loads_without_a_fault(quiet: int, shown: str) -> None:
+    def recovery(*changes: dict[str, Any]) -> Judgement:
+        trials = [(f"t{number}", replace(FINE, **each)) for number, each in enumerate(changes)]
+        return next(each for each in judged(trials, quiet=quiet) if each.target.short == "recovery")
+
+    late = recovery({}, LATE)
+    assert late.status is Status.NOT_SHOWN
+    assert late.sentence == (
+        f"recovery: not shown in 1 of 2 trials, since it was not seen in time, by what {shown}: 10 are asked for"
+    )
+    assert recovery({}).status is Status.MET
+    assert recovery(LATE, TOO_LATE).status is Status.MISSED
+
+
 def test_a_late_recovery_is_no_miss_while_so_many_trials_are_missing_that_it_may_be_chance() -> None:
     few = [("t0", FINE), ("t1", replace(FINE, recovered_s=3.6))]
     (recovery,) = (each for each in judged(few, missing=8, late_share=0.01) if each.target.short == "recovery")
