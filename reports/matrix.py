@@ -141,9 +141,7 @@ def _cell(case: str, strategy: str, words: str, group: _Group | None, met: Outag
     measured = {name for name, _ in trials}
     verdicts = [each.verdict for each in group.trials]
     others = [(each.trial, Answers.of(each.findings)) for each in verdicts if each.trial not in measured]
-    normal = met.normal if met is not None else None
-    late_share, quiet = (normal.late_share, normal.trials) if normal is not None else (0.0, 0)
-    judgements = judged(trials, others, group.missing, late_share, quiet)
+    judgements = judged(trials, others, group.missing, met.normal if met is not None else None)
     return Cell(case, strategy, words, tuple(group.trials), group.missing, met, judgements, page)
 
 

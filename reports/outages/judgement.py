@@ -10,6 +10,7 @@ from functools import partial
 from reports.outages.answers import Answers
 from reports.outages.faults import CRASHES
 from reports.outages.outage import OutageFigures
+from reports.outages.recovery import Normal
 from reports.outages.targets import (
     AVAILABILITY,
     BURST_S,
@@ -71,18 +72,17 @@ def judged(
     trials: Sequence[tuple[str, OutageFigures]],
     others: Sequence[tuple[str, Answers]] = (),
     missing: int = 0,
-    late_share: float = 0.0,
-    quiet: int = SEEDS,
+    normal: Normal | None = None,
 ) -> tuple[Judgement, ...]:
     """Every target that applies to the faults that these trials, by name, met. None without a trial.
 
     Of the ``others`` no more is known than what the checks found, and of so many ``missing`` ones nothing: they can
-    miss a target, and without a figure of theirs none is met. ``late_share`` is that of so many ``quiet`` trials, the
-    loads without a fault: fewer than ``SEEDS`` are too few to miss a recovery by.
+    miss a target, and without a figure of theirs none is met. ``normal`` is what recovery was judged by: fewer than
+    ``SEEDS`` loads without a fault are too few to miss it by.
     """
     whom = {span.hurts for _, figures in trials for span in figures.spans}
     return tuple(
-        _judgement(target, trials, [*others, *[("", None)] * missing], late_share, quiet)
+        _judgement(target, trials, [*others, *[("", None)] * missing], normal)
         for target in TARGETS
         if trials and target.applies(whom) and not (target is STALE_LOCKS and _keeps_no_lock(trials))
     )
@@ -92,10 +92,10 @@ def _judgement(
     target: Target,
     trials: Sequence[tuple[str, OutageFigures]],
     others: Sequence[tuple[str, Answers | None]],
-    late_share: float,
-    quiet: int,
+    normal: Normal | None,
 ) -> Judgement:
     count = len(trials) + len(others)
+    late_share = normal.late_share if normal is not None else 0.0
     found = [(name, _measured(target, figures)) for name, figures in trials]
     unlike = [(name, each) for name, each in found if each.unlike]
     missing = sum(answers is None for _, answers in others)  # with them, it may yet be no more than chance
@@ -103,8 +103,8 @@ def _judgement(
     if len(unlike) < len(found) and len(unlike) <= by_chance(len(found) + missing, late_share):
         excused = _excused(target, unlike, count, late_share)
         found = [(name, each) for name, each in found if not each.unlike]
-    elif quiet < SEEDS:
-        found = [(name, _too_few(quiet) if each.unlike else each) for name, each in found]
+    elif normal is not None and normal.trials < SEEDS:
+        found = [(name, _too_few(normal.trials) if each.unlike else each) for name, each in found]
     found += [(name, _of_answers(target, answers)) for name, answers in others]
     known = [(name, each, each.value) for name, each in found if each.value is not None]
     why = next((each.why for _, each in found if each.value is None), "")
@@ -154,8 +154,8 @@ def _excused(target: Target, unlike: Sequence[tuple[str, _Measured]], count: int
     )
 
 
-def _too_few(quiet: int) -> _Measured:
-    shown = f"{quiet} trials without a fault show" if quiet != 1 else "one trial without a fault shows"
+def _too_few(trials: int) -> _Measured:
+    shown = f"{trials} trials without a fault show" if trials != 1 else "one trial without a fault shows"
     return _Measured(None, f"it was not seen in time, by what {shown}: {SEEDS} are asked for")
 
 

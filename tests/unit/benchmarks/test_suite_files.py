@@ -10,7 +10,8 @@ import pytest
 from benchmarks import catalogue
 from benchmarks.fault import fault_class
 from benchmarks.plan import PlannedRun, plan
-from benchmarks.suite import find, read
+from benchmarks.suite import Scenario, find, read
+from benchmarks.wiring import Wiring
 from flashbench import UsageError
 from flashbench.catalogue import card, controls
 from reports.checks.registry import checks
@@ -228,6 +229,22 @@ def test_every_fault_on_every_store_and_at_every_point_is_met_ten_times_in_the_s
     }
     assert choices <= met
     assert {("net_cut", "postgres"), ("failpoint", "pause"), ("net_drop_reply", "silence")} <= choices
+
+
+@pytest.mark.parametrize("name", ["outages", "outages-quick"])
+def test_every_fault_is_met_by_a_load_that_is_offered_without_one_too(name: str) -> None:
+    """Else there is nothing to know a recovery by."""
+    suite = read(find(name))
+    calm = [each for each in suite.scenarios if not each.faults]
+    for scenario in suite.scenarios:
+        for contender in scenario.strategies or suite.strategies:
+            assert any(
+                _load(each) == _load(scenario) and contender in (each.strategies or suite.strategies) for each in calm
+            ), (scenario.label, contender.name)
+
+
+def _load(scenario: Scenario) -> tuple[object, ...]:
+    return scenario.name, scenario.users, scenario.run_time_s, scenario.parameters, Wiring.of(scenario).way
 
 
 def test_controls_are_met_by_a_fault_in_the_suite_of_outages_only() -> None:

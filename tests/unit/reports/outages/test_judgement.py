@@ -12,6 +12,7 @@ from reports.outages.answers import Answers, Unknowns
 from reports.outages.faults import Hurts
 from reports.outages.judgement import Judgement, Status, judged
 from reports.outages.outage import OutageFigures
+from reports.outages.recovery import Normal
 from reports.outages.spans import Span
 
 REDIS = Span("redis_kill", 3, 5, words="Redis killed", hurts=Hurts.REDIS)
@@ -49,10 +50,15 @@ FINE = OutageFigures(
 )
 
 
+def calm(trials: int = 10, late_share: float = 0.0) -> Normal:
+    """Loads without a fault."""
+    return Normal(least_goodput=80, most_p95_ms=50, trials=trials, late_share=late_share)
+
+
 def found(*changes: dict[str, Any], late_share: float = 0.0) -> dict[str, Judgement]:
     """A trial a set of changes, each named by its number."""
     trials = [(f"t{number}", replace(FINE, **each)) for number, each in enumerate(changes)]
-    return {each.target.short: each for each in judged(trials, late_share=late_share)}
+    return {each.target.short: each for each in judged(trials, normal=calm(late_share=late_share))}
 
 
 def test_a_trial_that_keeps_everything_meets_all_that_is_asked_while_redis_fails() -> None:
@@ -212,7 +218,7 @@ def test_more_than_loads_without_a_fault_explain_is_no_chance(
 def test_a_late_recovery_is_no_miss_by_the_limits_of_too_few_loads_without_a_fault(quiet: int, shown: str) -> None:
     def recovery(*changes: dict[str, Any]) -> Judgement:
         trials = [(f"t{number}", replace(FINE, **each)) for number, each in enumerate(changes)]
-        return next(each for each in judged(trials, quiet=quiet) if each.target.short == "recovery")
+        return next(each for each in judged(trials, normal=calm(quiet)) if each.target.short == "recovery")
 
     late = recovery({}, LATE)
     assert late.status is Status.NOT_SHOWN
@@ -225,12 +231,16 @@ def test_a_late_recovery_is_no_miss_by_the_limits_of_too_few_loads_without_a_fau
 
 def test_a_late_recovery_is_no_miss_while_so_many_trials_are_missing_that_it_may_be_chance() -> None:
     few = [("t0", FINE), ("t1", replace(FINE, recovered_s=3.6))]
-    (recovery,) = (each for each in judged(few, missing=8, late_share=0.01) if each.target.short == "recovery")
+    (recovery,) = (
+        each for each in judged(few, missing=8, normal=calm(late_share=0.01)) if each.target.short == "recovery"
+    )
     assert recovery.status is Status.NOT_SHOWN
     assert recovery.sentence.startswith(
         "recovery: not shown in 8 of 10 trials, since a trial is missing; not seen in time"
     )
-    (recovery,) = (each for each in judged(few, missing=1, late_share=0.01) if each.target.short == "recovery")
+    (recovery,) = (
+        each for each in judged(few, missing=1, normal=calm(late_share=0.01)) if each.target.short == "recovery"
+    )
     assert recovery.status is Status.MISSED
 
 
