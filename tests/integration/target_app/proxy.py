@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -13,7 +14,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
-        self._server: asyncio.Server | None = None
+        self._door: socket.socket | None = None
         self._links: set[asyncio.Task[None]] = set()
         self._flows = asyncio.Event()
         self._flows.set()
@@ -22,14 +23,19 @@ class Proxy:
 
     async def listen(self) -> None:
         """Take connections, on the port of the first time."""
-        self._server = await asyncio.start_server(self._link, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._door = socket.create_server(("127.0.0.1", self.port))
+        self._door.setblocking(False)
+        self.port = self._door.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._door, self._accept, self._door)
 
     async def cut(self) -> None:
         """Close every connection and refuse new ones."""
-        if self._server is not None:
-            self._server.close()
-        for link in list(self._links):
+        if self._door is not None:
+            asyncio.get_running_loop().remove_reader(self._door)
+            self._door.close()
+            self._door = None
+        await asyncio.sleep(0)  # every link begins: one that is cancelled before it does would close nothing
+        for link in self._links:
             link.cancel()
         await asyncio.gather(*self._links, return_exceptions=True)
 
@@ -51,11 +57,15 @@ class Proxy:
         """Forward a message with this word, and cut the connection when its answer arrives."""
         self._last_word = word
 
-    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._links.add(task)
+    def _accept(self, door: socket.socket) -> None:
+        """Know a connection from its first moment; asyncio's own server forgets one that it accepts as it closes."""
+        link = asyncio.create_task(self._link(door.accept()[0]))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+
+    async def _link(self, accepted: socket.socket) -> None:
         flows = self._flows
+        reader, writer = await asyncio.open_connection(sock=accepted)
         try:
             await flows.wait()
             up_reader, up_writer = await asyncio.open_connection(*self._upstream)
@@ -70,7 +80,6 @@ class Proxy:
             pass
         finally:
             writer.close()
-            self._links.discard(task)
 
     async def _ask(
         self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, said: asyncio.Event, flows: asyncio.Event
